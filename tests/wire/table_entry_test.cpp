@@ -1,0 +1,109 @@
+// DEDUP and CONFIG entries.
+#include <flatbuffers/flatbuffers.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/wire/samples.hpp"
+
+namespace weir::wire::test {
+namespace {
+
+DedupEntry dedup() {
+  return {1'700'000'000'000, {{"orders", "", "a1"}, {"stock", "till-7", "a2"}}};
+}
+
+ConfigEntry config() {
+  return {"k7m2qxa4",
+          "e7h3kq2mz",
+          {{node_id("n1"), "n1", "10.0.0.1:7400", "10.0.0.1:7480", 11}, {node_id("n2"), "n2", "[::1]:1", "", 12}}};
+}
+
+TEST(DedupEntry, ComesBackAsItWasMade) {
+  EXPECT_EQ(decode_dedup(encode(dedup())).value(), dedup());
+  const auto bytes = encode(dedup());
+  for (std::size_t shift = 0; shift < 8; ++shift) EXPECT_TRUE(decode_dedup(tight(bytes.view(), shift))) << shift;
+}
+
+TEST(DedupEntry, Fault088LiesAreRefused) {
+  const auto refused = [](auto tell) {
+    DedupEntry told = dedup();
+    tell(told);
+    return !decode_dedup(encode(told));
+  };
+  EXPECT_TRUE(refused([](auto& e) { e.time_ms = raft::kNumberLimit; }));
+  EXPECT_TRUE(refused([](auto& e) { e.claims.clear(); }));
+  EXPECT_TRUE(refused([](auto& e) { e.claims[0].topic = ""; }));
+  EXPECT_TRUE(refused([](auto& e) { e.claims[1].topic = std::string(256, 't'); }));
+  EXPECT_TRUE(refused([](auto& e) { e.claims[1].id = ""; }));
+  EXPECT_TRUE(refused([](auto& e) { e.claims[1].id = std::string(257, 'i'); }));
+}
+
+TEST(DedupEntry, ManyShortClaimsInOneEntryAreRead) {
+  DedupEntry many{1, {}};
+  for (int n = 0; n < 200'000; ++n) many.claims.push_back({"t", "", std::string(1, static_cast<char>('a' + n % 26))});
+  EXPECT_EQ(decode_dedup(encode(many)).value(), many);
+}
+
+TEST(DedupEntry, Fault087ClaimsThatShareStringsDoNotMultiply) {
+  // 60,000 claims of one table: 240 KB would become gigabytes of copies.
+  flatbuffers::FlatBufferBuilder builder;
+  const auto text = builder.CreateString(std::string(200, 'x'));
+  const auto source = builder.CreateString(std::string(100'000, 's'));
+  auto start = builder.StartTable();
+  builder.AddOffset(4, text);
+  builder.AddOffset(6, source);
+  builder.AddOffset(8, text);
+  const flatbuffers::Offset<flatbuffers::Table> claim(builder.EndTable(start));
+  const auto claims = builder.CreateVector(std::vector(60'000, claim));
+  start = builder.StartTable();
+  builder.AddElement<std::uint64_t>(4, 1);
+  builder.AddOffset(6, claims);
+  builder.Finish(flatbuffers::Offset<flatbuffers::Table>(builder.EndTable(start)));
+  EXPECT_FALSE(decode_dedup(tight({reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()})));
+}
+
+TEST(ConfigEntry, ComesBackAsItWasMade) {
+  EXPECT_EQ(decode_config(encode(config())).value(), config());
+  const auto bytes = encode(config());
+  for (std::size_t shift = 0; shift < 8; ++shift) EXPECT_TRUE(decode_config(tight(bytes.view(), shift))) << shift;
+}
+
+TEST(ConfigEntry, Fault088LiesAreRefused) {
+  const auto refused = [](auto tell) {
+    ConfigEntry told = config();
+    tell(told);
+    return !decode_config(encode(told));
+  };
+  EXPECT_TRUE(refused([](auto& e) { e.cluster_id = ""; }));
+  EXPECT_TRUE(refused([](auto& e) { e.cluster_id = std::string(65, 'c'); }));
+  EXPECT_TRUE(refused([](auto& e) { e.epoch = ""; }));
+  EXPECT_TRUE(refused([](auto& e) { e.epoch = "e 1"; }));
+  EXPECT_TRUE(refused([](auto& e) { e.members.clear(); }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].node = raft::kNobody; }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].node = e.members[0].node; }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].name = "n1"; }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].name = "n/1"; }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].raft_address = std::string(256, 'a'); }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].http_address = "a\nb"; }));
+  EXPECT_TRUE(refused([](auto& e) {
+    e.members.clear();
+    for (std::uint64_t n = 1; n <= 65; ++n) e.members.push_back({raft::NodeId{n}, "n" + std::to_string(n), "", "", 1});
+  }));
+}
+
+TEST(Entry, NothingIsNoEntry) {
+  EXPECT_FALSE(PublishView::verify({}));
+  EXPECT_FALSE(decode_dedup({}));
+  EXPECT_FALSE(decode_config({}));
+}
+
+TEST(Entry, WhatIsLargerThanAFrameIsNotLookedAt) {
+  const auto huge = raft::Bytes::own(std::string(kMergedBytesMax + 1, '\0'));
+  EXPECT_EQ(PublishView::verify(huge).error().code, Errc::too_large);
+  EXPECT_EQ(decode_dedup(huge).error().code, Errc::too_large);
+  EXPECT_EQ(decode_config(huge).error().code, Errc::too_large);
+}
+
+}  // namespace
+}  // namespace weir::wire::test
