@@ -1,0 +1,48 @@
+// Which ids were stored, and where: hash of an id -> the log entries it may be in. Derived from the log by apply.
+// Runs on the state machine's strand.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "raft/types.hpp"
+
+namespace weir::storage {
+
+/// 128 bits of an id's hash (wire::id_hash); the index never sees the id itself.
+struct IdHash {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  friend auto operator<=>(const IdHash&, const IdHash&) = default;
+};
+
+/// A PUBLISH entry's event, or a DEDUP entry's claim, by its ordinal.
+struct IdPlace {
+  raft::Index log_index;
+  std::uint32_t ordinal = 0;
+  friend auto operator<=>(const IdPlace&, const IdPlace&) = default;
+};
+
+/// Exact over all it was told: find never misses. A place found is a candidate that the caller confirms in the log, so
+/// equal hashes of different ids cost a look-up, never an event.
+class DedupIndex {
+ public:
+  DedupIndex();
+  ~DedupIndex();
+  DedupIndex(DedupIndex&&) noexcept;
+  DedupIndex& operator=(DedupIndex&&) noexcept;
+
+  void insert(IdHash hash, IdPlace place);
+  /// In order of insertion; nearly always none or one.
+  [[nodiscard]] std::vector<IdPlace> find(IdHash hash) const;
+  [[nodiscard]] bool may_contain(IdHash hash) const;
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::size_t memory_bytes() const;
+
+ private:
+  struct Table;
+  std::unique_ptr<Table> table_;
+};
+
+}  // namespace weir::storage

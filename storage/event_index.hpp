@@ -1,0 +1,107 @@
+// Where events are: position -> log entry and (topic, offset) -> log entry. Derived from the log by apply; in memory.
+// Runs on the state machine's strand.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "raft/types.hpp"
+#include "storage/grow_vector.hpp"
+
+namespace weir::storage {
+
+/// The part one topic has in one log entry.
+struct TopicPart {
+  raft::TopicId topic;
+  raft::Offset first_offset;
+  std::uint32_t count = 0;  ///< events stored; never 0
+  friend bool operator==(const TopicPart&, const TopicPart&) = default;
+};
+
+/// One PUBLISH entry as apply decided it. Event k of the entry (its ordinal) was stored unless it is in `skipped`; the
+/// stored ones get positions and offsets in order of their ordinals.
+struct EntryRow {
+  raft::Index log_index;
+  raft::Position first_position;
+  std::uint32_t stored_count = 0;
+  std::uint64_t time_ms = 0;
+  std::vector<std::uint32_t> skipped;  ///< ascending: duplicates and events of refused requests
+  std::vector<TopicPart> topics;
+  friend bool operator==(const EntryRow&, const EntryRow&) = default;
+};
+
+/// One row per entry that stored anything; at most 48 bytes for an entry of one topic without duplicates. Grows without
+/// moving what it holds.
+class EventIndex {
+ public:
+  /// Requires rows in log order, positions and offsets that go on where the last row ended, stored_count > 0.
+  void add(const EntryRow& row);
+
+  [[nodiscard]] raft::Position last_position() const;  ///< 0 = no event yet
+  [[nodiscard]] std::size_t row_count() const;
+
+  /// The offset the topic's next event gets; 0 for a topic without events.
+  [[nodiscard]] raft::Offset next_offset(raft::TopicId topic) const;
+
+  /// The row that holds `position`; empty beyond the last.
+  [[nodiscard]] std::optional<EntryRow> find(raft::Position position) const;
+  [[nodiscard]] std::optional<EntryRow> find(raft::TopicId topic, raft::Offset offset) const;
+  [[nodiscard]] std::optional<EntryRow> find(raft::Index log_index) const;
+  /// The first row with an event of any of `topics` (ascending) at a position > `after`; empty if there is none. Cost
+  /// grows with the number of topics asked for, not with the rows in between.
+  ///
+  /// How the events of several topics alternate inside one entry only the entry knows. So the row that holds `after`
+  /// itself, if it has more than one topic, is returned when it ends beyond `after`, even if what is left of it
+  /// belongs to topics that were not asked for: the caller, who filters anyway, goes on from the row's last position.
+  [[nodiscard]] std::optional<EntryRow> next(std::span<const raft::TopicId> topics, raft::Position after) const;
+  /// Position of the first event whose log time is >= time_ms (log time never falls); last_position().next() if none.
+  [[nodiscard]] raft::Position first_at(std::uint64_t time_ms) const;
+
+ private:
+  // 32 bytes an entry, and a Part of 12 for each of its topics: 44 for an entry of one topic.
+  struct Row {
+    std::uint64_t log_index;
+    std::uint64_t first_position;
+    std::uint64_t time_ms;
+    std::uint32_t topic;  ///< or kSeveralTopics
+    std::uint32_t part;   ///< its number in the topic's parts; kSeveralTopics: in several_, where a list begins
+  };
+  struct Part {
+    std::uint32_t offset_high;  ///< first offset, in halves: a multiple of 4 bytes needs no padding
+    std::uint32_t offset_low;
+    std::uint32_t row;
+    [[nodiscard]] std::uint64_t first_offset() const { return std::uint64_t{offset_high} << 32U | offset_low; }
+  };
+  struct Topic {
+    GrowVector<Part> parts;
+    std::uint64_t next_offset = 0;
+  };
+  struct PartRef {
+    std::uint32_t topic;
+    std::uint32_t part;
+  };
+  struct SkippedRun {
+    std::uint32_t row;
+    std::uint32_t count;
+    std::uint64_t first;  ///< in skipped_
+  };
+  static constexpr std::uint32_t kSeveralTopics = ~std::uint32_t{0};
+
+  std::uint32_t add_part(const TopicPart& part);
+  [[nodiscard]] const Topic* topic(raft::TopicId id) const;
+  [[nodiscard]] std::size_t row_at(std::uint64_t position) const;
+  [[nodiscard]] TopicPart topic_part(PartRef ref) const;
+  [[nodiscard]] std::optional<EntryRow> row(std::size_t number) const;
+
+  GrowVector<Row> rows_;                 ///< ascending in every field but the last two
+  std::deque<Topic> topics_;             ///< by topic id
+  GrowVector<PartRef> several_;          ///< lists of parts: {number of parts, 0}, then so many
+  GrowVector<SkippedRun> skipped_runs_;  ///< of the rows that have any, ascending
+  GrowVector<std::uint32_t> skipped_;
+  std::uint64_t last_position_ = 0;
+};
+
+}  // namespace weir::storage

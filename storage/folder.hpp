@@ -1,0 +1,46 @@
+// A node's data folder: who may use it, and which of its generations is the current one.
+//
+//   <folder>/LOCK                 held with flock while a store is open; names the holder's process
+//   <folder>/CREATING             there while a first generation is being made: what is half made may be removed
+//   <folder>/CURRENT              one line, the name of the generation in use
+//   <folder>/gen-000001/          state.mdb, segment-*.mdb
+//
+// Thread rule: used by the thread that opens the store. Holds the lock until it is destroyed.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "storage/error.hpp"
+
+namespace weir::storage {
+
+class DataFolder {
+ public:
+  /// Makes the folder if it is missing (not its parents) and locks it. in_use if another store has it; setup if it
+  /// cannot be made, read or written; damaged if there is data and nothing that says which is current.
+  [[nodiscard]] static std::expected<DataFolder, Error> open(const std::string& path);
+
+  DataFolder(DataFolder&& other) noexcept;
+  DataFolder& operator=(DataFolder&&) = delete;
+  ~DataFolder();
+
+  /// Path of the current generation; empty in a new folder.
+  [[nodiscard]] const std::optional<std::string>& generation() const { return generation_; }
+
+  /// For a new folder: removes what an earlier attempt left and makes an empty first generation. Its path.
+  [[nodiscard]] std::expected<std::string, Error> begin_generation();
+  /// Everything in it is durable: from now on it is the current one, whatever happens.
+  [[nodiscard]] std::expected<void, Error> finish_generation();
+
+ private:
+  DataFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  [[nodiscard]] std::expected<void, Error> find_generation();
+
+  std::string path_;
+  int lock_;  ///< descriptor of LOCK; -1 after a move
+  std::optional<std::string> generation_;
+};
+
+}  // namespace weir::storage

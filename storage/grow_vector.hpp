@@ -1,0 +1,73 @@
+// A vector that grows without ever moving what it holds: blocks, doubling in size up to a bound. The largest pause of
+// push_back is one allocation of a block. Not safe for use by several threads while one writes.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace weir::storage {
+
+template <class T>
+class GrowVector {
+ public:
+  void push_back(const T& value) {
+    const Place place = place_of(size_);
+    if (place.block == blocks_.size()) blocks_.push_back(std::make_unique_for_overwrite<T[]>(block_size(place.block)));
+    blocks_[place.block][place.slot] = value;
+    ++size_;
+  }
+  [[nodiscard]] const T& operator[](std::size_t number) const {
+    const Place place = place_of(number);
+    return blocks_[place.block][place.slot];
+  }
+  [[nodiscard]] const T& back() const { return (*this)[size_ - 1]; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+
+  /// The first number in [0, size()) for which `holds` is true, size() if there is none. Requires that it is false for
+  /// a prefix and true for the rest.
+  template <class Predicate>
+  [[nodiscard]] std::size_t first_where(Predicate holds) const {
+    std::size_t low = 0;
+    std::size_t high = size_;
+    while (low < high) {
+      const std::size_t middle = low + (high - low) / 2;
+      if (holds((*this)[middle])) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
+  }
+
+ private:
+  // Blocks of 4, 4, 8, 16, ... up to 32,768 elements, then all of 32,768: a topic with one row costs little, a log of
+  // millions of rows has at most one block unused.
+  static constexpr std::size_t kFirstBlock = 4;
+  static constexpr std::size_t kLastBlock = std::size_t{1} << 15U;
+  static constexpr std::size_t kDoublingBlocks = std::bit_width(kLastBlock / kFirstBlock);
+
+  struct Place {
+    std::size_t block;
+    std::size_t slot;
+  };
+  static std::size_t block_size(std::size_t block) {
+    return block == 0 ? kFirstBlock : std::min(kFirstBlock << (block - 1), kLastBlock);
+  }
+  static Place place_of(std::size_t number) {
+    if (number >= kLastBlock) return {kDoublingBlocks + number / kLastBlock - 1, number % kLastBlock};
+    const std::size_t quarter = number / kFirstBlock;
+    if (quarter == 0) return {0, number};
+    return {static_cast<std::size_t>(std::bit_width(quarter)), number - std::bit_floor(number)};
+  }
+
+  std::vector<std::unique_ptr<T[]>> blocks_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace weir::storage

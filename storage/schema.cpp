@@ -1,0 +1,273 @@
+#include "storage/schema.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <concepts>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "raft/check.hpp"
+
+namespace weir::storage {
+namespace {
+
+// On disk these read as text.
+enum class Magic : std::uint32_t {
+  identity = 0x4e444957,      // WIDN
+  hard_state = 0x54534857,    // WHST
+  segment_list = 0x534c5357,  // WSLS
+  segment_head = 0x47455357,  // WSEG
+  chunk = 0x4b484357,         // WCHK
+};
+
+// Every row and chunk begins alike: checksum (of all that follows it), magic, version, two bytes of zero.
+constexpr std::size_t kChecksumEnd = 8;
+constexpr std::size_t kMagicOffset = 8;
+constexpr std::size_t kVersionOffset = 12;
+constexpr std::size_t kPrefixSize = 16;
+
+constexpr std::size_t kHardStateSize = 40;
+constexpr std::size_t kIdentityFixedSize = 26;
+constexpr std::size_t kSegmentListFixedSize = 24;
+constexpr std::size_t kSegmentRecordSize = 16;
+constexpr std::size_t kSegmentHeadSize = 48;
+constexpr std::size_t kNameSizeMax = 255;
+
+// LMDB keeps a value in the leaf page itself when, with its key, it fits twice into one; anything above this goes into
+// pages of its own. 2,100 bytes with pages of 4 KiB.
+constexpr std::size_t overflow_size_min(std::size_t page_size) {
+  return page_size / 2 + 52;
+}
+
+template <std::unsigned_integral T>
+void store(char* out, T value) {
+  for (std::size_t byte = 0; byte < sizeof(T); ++byte)
+    out[byte] = static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * byte));
+}
+
+template <std::unsigned_integral T>
+T load(const char* in) {
+  std::uint64_t value = 0;
+  for (std::size_t byte = 0; byte < sizeof(T); ++byte)
+    value |= std::uint64_t{static_cast<unsigned char>(in[byte])} << (8 * byte);
+  return static_cast<T>(value);
+}
+
+std::uint64_t load_u64(std::string_view in, std::size_t offset) {
+  return load<std::uint64_t>(in.data() + offset);
+}
+
+std::uint64_t checksum_of(std::string_view row) {
+  return XXH3_64bits(row.data() + kChecksumEnd, row.size() - kChecksumEnd);
+}
+
+std::uint64_t seal(std::span<char> row, Magic magic) {
+  store(row.data() + kMagicOffset, std::to_underlying(magic));
+  store(row.data() + kVersionOffset, kFormatVersion);
+  store(row.data() + kVersionOffset + 2, std::uint16_t{0});
+  const std::uint64_t checksum = checksum_of({row.data(), row.size()});
+  store(row.data(), checksum);
+  return checksum;
+}
+
+std::unexpected<Error> damaged(std::string text) {
+  return std::unexpected(Error{Errc::damaged, std::move(text)});
+}
+
+// What is asked of every row before any field of it is believed.
+std::expected<void, Error> check_prefix(std::string_view row, Magic magic, std::size_t size_min, const char* what) {
+  if (row.size() < std::max(size_min, kPrefixSize)) return damaged(std::string(what) + " is too short");
+  if (load_u64(row, 0) != checksum_of(row)) return damaged(std::string(what) + " does not match its checksum");
+  if (load<std::uint32_t>(row.data() + kMagicOffset) != std::to_underlying(magic))
+    return damaged(std::string(what) + " has the magic number of something else");
+  const auto version = load<std::uint16_t>(row.data() + kVersionOffset);
+  if (version > kFormatVersion)
+    return std::unexpected(Error{Errc::version, std::string(what) + " has format version " + std::to_string(version) +
+                                                    ", this build knows up to " + std::to_string(kFormatVersion) +
+                                                    "; run a newer weir"});
+  return {};
+}
+
+std::size_t write_record(char* out, const raft::Entry& entry) {
+  const std::size_t size = record_size(entry.data.size());
+  store(out, entry.term.value);
+  store(out + 8, entry.checksum);
+  store(out + 16, static_cast<std::uint32_t>(entry.data.size()));
+  store(out + 20, std::uint32_t{std::to_underlying(entry.command)});
+  if (!entry.data.empty()) std::memcpy(out + kRecordHeaderSize, entry.data.view().data(), entry.data.size());
+  const std::size_t end = kRecordHeaderSize + entry.data.size();
+  std::memset(out + end, 0, size - end);
+  return size;
+}
+
+// The records fill the body exactly and their terms never fall: then record_at is safe at every one of them.
+bool records_add_up(const ChunkHeader& header, std::string_view body) {
+  std::size_t offset = 0;
+  raft::Term term;
+  for (std::uint32_t number = 0; number < header.count; ++number) {
+    if (body.size() - offset < kRecordHeaderSize) return false;
+    const RecordView record = record_at(body.substr(0, offset + kRecordHeaderSize), offset);
+    const std::size_t size = record_size(load<std::uint32_t>(body.data() + offset + 16));
+    if (size > body.size() - offset || record.term < term) return false;
+    term = record.term;
+    offset += size;
+  }
+  return offset == body.size() && term == header.last_term;
+}
+
+}  // namespace
+
+std::string encode_identity(const IdentityRow& row) {
+  WEIR_CHECK(row.node.size() <= kNameSizeMax && row.cluster_id.size() <= kNameSizeMax, row.node, row.cluster_id);
+  std::string out(kIdentityFixedSize, '\0');
+  store(out.data() + 16, row.incarnation);
+  store(out.data() + 24, static_cast<std::uint8_t>(row.node.size()));
+  store(out.data() + 25, static_cast<std::uint8_t>(row.cluster_id.size()));
+  out += row.node + row.cluster_id;
+  seal(out, Magic::identity);
+  return out;
+}
+
+std::expected<IdentityRow, Error> decode_identity(std::string_view value) {
+  if (auto ok = check_prefix(value, Magic::identity, kIdentityFixedSize, "the identity"); !ok)
+    return std::unexpected(std::move(ok.error()));
+  const std::size_t node_size = load<std::uint8_t>(value.data() + 24);
+  const std::size_t cluster_size = load<std::uint8_t>(value.data() + 25);
+  if (value.size() != kIdentityFixedSize + node_size + cluster_size) return damaged("the identity has a wrong size");
+  return IdentityRow{load_u64(value, 16), std::string(value.substr(kIdentityFixedSize, node_size)),
+                     std::string(value.substr(kIdentityFixedSize + node_size))};
+}
+
+std::string encode_hard_state(const raft::HardState& state, std::uint64_t incarnation) {
+  std::string out(kHardStateSize, '\0');
+  store(out.data() + 16, incarnation);
+  store(out.data() + 24, state.current_term.value);
+  store(out.data() + 32, state.voted_for.value);
+  seal(out, Magic::hard_state);
+  return out;
+}
+
+std::expected<raft::HardState, Error> decode_hard_state(std::string_view value, std::uint64_t incarnation) {
+  if (auto ok = check_prefix(value, Magic::hard_state, kHardStateSize, "the hard state"); !ok)
+    return std::unexpected(std::move(ok.error()));
+  if (value.size() != kHardStateSize) return damaged("the hard state has a wrong size");
+  if (load_u64(value, 16) != incarnation) return damaged("the hard state belongs to another data folder");
+  return raft::HardState{raft::Term{load_u64(value, 24)}, raft::NodeId{load_u64(value, 32)}};
+}
+
+std::string encode_segment_list(std::span<const SegmentRecord> segments) {
+  std::string out(kSegmentListFixedSize + segments.size() * kSegmentRecordSize, '\0');
+  store(out.data() + 16, static_cast<std::uint32_t>(segments.size()));
+  char* record = out.data() + kSegmentListFixedSize;
+  for (const SegmentRecord& segment : segments) {
+    store(record, segment.first_index.value);
+    store(record + 8, segment.segment_id);
+    record += kSegmentRecordSize;
+  }
+  seal(out, Magic::segment_list);
+  return out;
+}
+
+std::expected<std::vector<SegmentRecord>, Error> decode_segment_list(std::string_view value) {
+  if (auto ok = check_prefix(value, Magic::segment_list, kSegmentListFixedSize, "the list of segments"); !ok)
+    return std::unexpected(std::move(ok.error()));
+  const std::size_t count = load<std::uint32_t>(value.data() + 16);
+  if (value.size() != kSegmentListFixedSize + count * kSegmentRecordSize)
+    return damaged("the list of segments has a wrong size");
+  std::vector<SegmentRecord> segments;
+  for (std::size_t offset = kSegmentListFixedSize; offset < value.size(); offset += kSegmentRecordSize)
+    segments.push_back({raft::Index{load_u64(value, offset)}, load_u64(value, offset + 8)});
+  return segments;
+}
+
+std::string segment_key(raft::Index index) {
+  std::string key(8, '\0');
+  store(key.data(), index.value);
+  std::ranges::reverse(key);
+  return key;
+}
+
+raft::Index index_of_key(std::string_view key) {
+  std::string little(key);
+  std::ranges::reverse(little);
+  return raft::Index{load_u64(little, 0)};
+}
+
+std::string segment_file_name(raft::Index first_index) {
+  const std::string digits = std::to_string(first_index.value);
+  return "segment-" + std::string(20 - digits.size(), '0') + digits + ".mdb";
+}
+
+std::string encode_segment_head(const SegmentHead& head) {
+  std::string out(kSegmentHeadSize, '\0');
+  store(out.data() + 16, head.segment_id);
+  store(out.data() + 24, head.first_index.value);
+  store(out.data() + 32, head.sequence_floor);
+  store(out.data() + 40, head.previous_checksum);
+  seal(out, Magic::segment_head);
+  return out;
+}
+
+std::expected<SegmentHead, Error> decode_segment_head(std::string_view value) {
+  if (auto ok = check_prefix(value, Magic::segment_head, kSegmentHeadSize, "the segment's head"); !ok)
+    return std::unexpected(std::move(ok.error()));
+  if (value.size() != kSegmentHeadSize) return damaged("the segment's head has a wrong size");
+  return SegmentHead{load_u64(value, 16), raft::Index{load_u64(value, 24)}, load_u64(value, 32), load_u64(value, 40)};
+}
+
+std::size_t record_size(std::size_t data_size) {
+  return kRecordHeaderSize + (data_size + 7) / 8 * 8;
+}
+
+std::size_t chunk_size(std::size_t body_size, std::size_t page_size) {
+  return std::max(kChunkHeaderSize + body_size, overflow_size_min(page_size));
+}
+
+std::uint64_t write_chunk(std::span<char> out, const ChunkHeader& header, std::string_view kept,
+                          std::span<const raft::Entry* const> entries) {
+  std::size_t end = kChunkHeaderSize;
+  if (!kept.empty()) std::memcpy(out.data() + end, kept.data(), kept.size());
+  end += kept.size();
+  for (const raft::Entry* entry : entries) end += write_record(out.data() + end, *entry);
+  WEIR_CHECK(end <= out.size(), end, out.size());
+  std::memset(out.data() + end, 0, out.size() - end);
+
+  std::memset(out.data() + kPrefixSize, 0, kChunkHeaderSize - kPrefixSize);
+  store(out.data() + 20, header.count);
+  store(out.data() + 24, static_cast<std::uint32_t>(out.size()));
+  store(out.data() + 28, static_cast<std::uint32_t>(end - kChunkHeaderSize));
+  store(out.data() + 32, header.segment_id);
+  store(out.data() + 40, header.sequence);
+  store(out.data() + 48, header.first_index.value);
+  store(out.data() + 56, header.last_term.value);
+  store(out.data() + 64, header.previous_checksum);
+  return seal(out, Magic::chunk);
+}
+
+std::expected<ChunkView, Error> ChunkView::verify(std::string_view value) {
+  if (auto ok = check_prefix(value, Magic::chunk, kChunkHeaderSize, "a chunk"); !ok)
+    return std::unexpected(std::move(ok.error()));
+  ChunkHeader header;
+  header.count = load<std::uint32_t>(value.data() + 20);
+  const std::size_t size = load<std::uint32_t>(value.data() + 24);
+  const std::size_t body_size = load<std::uint32_t>(value.data() + 28);
+  header.segment_id = load_u64(value, 32);
+  header.sequence = load_u64(value, 40);
+  header.first_index = raft::Index{load_u64(value, 48)};
+  header.last_term = raft::Term{load_u64(value, 56)};
+  header.previous_checksum = load_u64(value, 64);
+  if (size != value.size() || body_size > size - kChunkHeaderSize) return damaged("a chunk has a wrong size");
+  const std::string_view body = value.substr(kChunkHeaderSize, body_size);
+  if (header.count == 0 || !records_add_up(header, body)) return damaged("a chunk's entries do not add up");
+  return ChunkView(header, load_u64(value, 0), body);
+}
+
+RecordView record_at(std::string_view body, std::size_t offset) {
+  const char* record = body.data() + offset;
+  return {raft::Term{load<std::uint64_t>(record)}, static_cast<raft::Command>(load<std::uint8_t>(record + 20)),
+          load<std::uint64_t>(record + 8), body.substr(offset + kRecordHeaderSize, load<std::uint32_t>(record + 16))};
+}
+
+}  // namespace weir::storage

@@ -1,0 +1,97 @@
+// A LogStore without a disk, for simulations: what is durable lives in a SimDisk, which outlives the store as a disk
+// outlives a process. Crash = destroy the store and open another over the same disk.
+//
+// Deterministic: no clock, no randomness; faults happen when they are asked for. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/log_store.hpp"
+
+namespace weir::sim {
+
+/// What survives a crash, and the faults that are to come.
+class SimDisk {
+ public:
+  /// An empty data folder of `node`; the store's first opening gives it `incarnation`.
+  SimDisk(std::string node, std::uint64_t incarnation);
+
+  /// The next append or found fails with `code`. Nothing of it becomes durable. Unless it is disk_full, the store then
+  /// writes no more, as after a failed flush.
+  void fail_next(storage::Errc code) { fail_next_ = code; }
+
+  /// The power goes in the middle of the next append or found: only its first `steps` steps become durable. The steps
+  /// of an append, in order: the hard state (if it changes), the truncation together with the first entry behind it,
+  /// each further entry. Of found: the entry, the cluster's name. The call answers io and the store is dead; the disk
+  /// is well.
+  void tear_next(std::size_t steps) { tear_next_ = steps; }
+
+  /// A bit of the entry's record rots: reading it, and opening the disk, answer `damaged`.
+  void flip_bit(raft::Index index) { rotten_.insert(index); }
+
+  /// Everything is gone; the next opening makes a new store with `incarnation`. Requires that no store is open.
+  void wipe(std::uint64_t incarnation);
+
+  [[nodiscard]] bool is_open() const { return open_; }
+  [[nodiscard]] const storage::Identity& identity() const { return identity_; }
+  [[nodiscard]] const raft::HardState& hard_state() const { return hard_state_; }
+  /// The durable log; the first entry has index 1.
+  [[nodiscard]] const std::vector<raft::Entry>& entries() const { return entries_; }
+  /// Calls of append and found that were answered with success since the disk was made.
+  [[nodiscard]] std::uint64_t writes_done() const { return writes_done_; }
+
+ private:
+  friend class SimLogStore;
+  storage::Identity identity_;
+  raft::HardState hard_state_;
+  std::vector<raft::Entry> entries_;
+  std::set<raft::Index> rotten_;
+  std::optional<storage::Errc> fail_next_;
+  std::optional<std::size_t> tear_next_;
+  std::uint64_t writes_done_ = 0;
+  bool open_ = false;
+};
+
+class SimLogStore final : public storage::LogStore {
+ public:
+  /// `disk` must outlive the store. in_use, mismatch and damaged as with a real folder.
+  [[nodiscard]] static std::expected<std::unique_ptr<SimLogStore>, storage::Error> open(SimDisk& disk,
+                                                                                        const std::string& node_name);
+  ~SimLogStore() override;
+  SimLogStore(const SimLogStore&) = delete;
+  SimLogStore& operator=(const SimLogStore&) = delete;
+
+  [[nodiscard]] const storage::Identity& identity() const override { return disk_.identity_; }
+  [[nodiscard]] const raft::Recovered& recovered() const override { return recovered_; }
+  [[nodiscard]] std::expected<void, storage::Error> found(std::string_view cluster_id,
+                                                          const raft::Entry& config) override;
+  [[nodiscard]] std::expected<void, storage::Error> append(std::span<const storage::LogWrite> writes) override;
+  [[nodiscard]] std::expected<std::vector<raft::Entry>, storage::Error> read(raft::Index first, raft::Index last,
+                                                                             std::size_t bytes_max) const override;
+
+ private:
+  explicit SimLogStore(SimDisk& disk) : disk_(disk) {}
+
+  [[nodiscard]] std::optional<storage::Error> fault_before_writing();
+  /// False once the power is gone.
+  [[nodiscard]] bool step();
+  [[nodiscard]] std::expected<void, storage::Error> done();
+  void truncate(raft::Index from);
+  void recover();
+
+  SimDisk& disk_;
+  raft::Recovered recovered_;
+  std::string failed_;                     ///< why the store writes no more; empty = it does
+  std::optional<std::size_t> steps_left_;  ///< of the call under way, until the power goes
+};
+
+}  // namespace weir::sim

@@ -1,0 +1,158 @@
+// What the storage tests share: folders that vanish, entries that know what they should hold, children that may crash.
+// One thread.
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "raft/entry.hpp"
+#include "storage/lmdb_log_store.hpp"
+
+namespace weir::storage {
+
+/// Memory, where there is such a folder: for tests that write thousands of times and are not about flushing.
+enum class Medium : std::uint8_t { disk = 1, memory = 2 };
+
+class TempFolder {
+ public:
+  explicit TempFolder(Medium medium = Medium::disk) {
+    const char* given = std::getenv("TMPDIR");
+    std::string base = given != nullptr ? given : "/tmp";
+    if (medium == Medium::memory && access("/dev/shm", W_OK | X_OK) == 0) base = "/dev/shm";
+    std::string pattern = base + "/weir-storage-XXXXXX";
+    if (mkdtemp(pattern.data()) == nullptr) throw std::system_error(errno, std::generic_category(), pattern);
+    path_ = pattern;
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  ~TempFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+ private:
+  std::string path_;
+};
+
+/// Data that only this index and term has, and of this size.
+inline std::string data_for(std::uint64_t index, std::uint64_t term, std::size_t size) {
+  std::string data(size, '\0');
+  std::uint64_t state = index * 1'000'003 + term;
+  for (std::size_t at = 0; at < size; ++at) {
+    if (at % 8 == 0) state = state * 6'364'136'223'846'793'005ULL + 1'442'695'040'888'963'407ULL;
+    data[at] = static_cast<char>(state >> (8 * (at % 8)));
+  }
+  return data;
+}
+
+inline raft::Entry entry(std::uint64_t index, std::uint64_t term, std::size_t size = 10,
+                         raft::Command command = raft::Command::publish) {
+  return {raft::Index{index}, raft::Term{term}, command, index * 31 + term,
+          raft::Bytes::own(data_for(index, term, size))};
+}
+
+/// Entries first..last of one term and size.
+inline std::vector<raft::Entry> entries(std::uint64_t first, std::uint64_t last, std::uint64_t term,
+                                        std::size_t size = 10) {
+  std::vector<raft::Entry> result;
+  for (std::uint64_t index = first; index <= last; ++index) result.push_back(entry(index, term, size));
+  return result;
+}
+
+inline raft::HardState hard_state(std::uint64_t term, std::uint64_t vote = 0) {
+  return {raft::Term{term}, raft::NodeId{vote}};
+}
+
+inline std::expected<void, Error> append_one(LogStore& store, const LogWrite& write) {
+  return store.append({&write, 1});
+}
+
+inline std::expected<void, Error> append_entries(LogStore& store, const std::vector<raft::Entry>& entries) {
+  return append_one(store, {std::nullopt, std::nullopt, entries});
+}
+
+/// The whole log. What cannot be read is a failure of the test.
+inline std::vector<raft::Entry> read_all(const LogStore& store) {
+  auto result = store.read(raft::Index{1}, raft::Index{raft::kNumberLimit}, ~std::size_t{0});
+  EXPECT_TRUE(result.has_value()) << result.error().text;
+  return result.value_or(std::vector<raft::Entry>{});
+}
+
+inline std::expected<std::unique_ptr<LmdbLogStore>, Error> open_lmdb(const std::string& folder,
+                                                                     const std::string& node = "n1") {
+  return LmdbLogStore::open({folder, node, LmdbLogStore::kLogBytesMax});
+}
+
+/// As open_lmdb, where it must succeed.
+inline std::unique_ptr<LmdbLogStore> must_open(const std::string& folder) {
+  auto store = open_lmdb(folder);
+  EXPECT_TRUE(store.has_value()) << store.error().text;
+  return store ? *std::move(store) : nullptr;
+}
+
+inline std::string segment_file(const std::string& folder) {
+  return folder + "/gen-000001/segment-00000000000000000001.mdb";
+}
+inline std::string state_file(const std::string& folder) {
+  return folder + "/gen-000001/state.mdb";
+}
+
+inline std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  std::string content(in ? static_cast<std::size_t>(in.tellg()) : 0, '\0');
+  in.seekg(0);
+  in.read(content.data(), static_cast<std::streamsize>(content.size()));
+  return content;
+}
+inline void write_file(const std::string& path, std::string_view content) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(content.data(), static_cast<std::streamsize>(content.size()));
+}
+/// Overwrites a part of a file in place, seen by whoever has it mapped.
+inline void poke(const std::string& path, std::size_t offset, std::string_view bytes) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const ssize_t written = pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  EXPECT_EQ(written, static_cast<ssize_t>(bytes.size())) << path;
+  ::close(file);
+}
+
+/// Runs `body` in a child, where a crash is only a status; its gtest failures make the status non-zero.
+inline int status_of_child(const std::function<void()>& body) {
+  std::cout.flush();
+  const pid_t child = fork();
+  if (child == 0) {
+    body();
+    std::cout.flush();
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+/// The seed of a random test: WEIR_SEED, or a new one. Printed, so that a failure can be repeated.
+inline std::uint64_t test_seed() {
+  const char* given = std::getenv("WEIR_SEED");
+  const std::uint64_t seed = given != nullptr ? std::stoull(given) : std::random_device{}();
+  std::cout << "WEIR_SEED=" << seed << '\n';
+  return seed;
+}
+
+}  // namespace weir::storage
