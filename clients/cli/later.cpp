@@ -1,0 +1,74 @@
+#include "clients/cli/later.hpp"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <array>
+#include <string>
+
+#include "clients/cli/invocation.hpp"
+
+namespace weir::cli {
+namespace {
+
+struct Later {
+  std::string_view parent;  // empty: a verb of one word
+  std::string_view name;
+  std::string_view what;
+};
+
+constexpr std::array kLater{
+    Later{"topic", "create", "Create a topic"},
+    Later{"topic", "info", "Settings and size of a topic"},
+    Later{"topic", "set", "Change a topic's settings"},
+    Later{"topic", "rm", "Remove a topic"},
+    Later{"group", "ls", "List the consumer groups"},
+    Later{"group", "info", "Cursor and leases of a group"},
+    Later{"group", "seek", "Move a group's cursor"},
+    Later{"group", "rm", "Remove a group"},
+    Later{"cluster", "add", "Add a member"},
+    Later{"cluster", "promote", "Make a learner a voter"},
+    Later{"cluster", "remove", "Remove a member"},
+    Later{"cluster", "transfer", "Hand the leadership over"},
+    Later{"cluster", "drain", "Empty a member before it stops"},
+    Later{"cluster", "verify", "Compare what the members hold"},
+    Later{"raft", "watch", "Roles, votes and elections as they happen"},
+    Later{"", "backup", "Write a consistent copy"},
+    Later{"", "restore", "Begin from a copy"},
+    Later{"", "recover", "Begin from what one node still has"},
+    Later{"", "bench", "Measure this cluster"},
+    Later{"", "doctor", "Look for what will hurt: disk, clock, limits, ports"},
+    Later{"token", "create", "Make a token"},
+    Later{"", "completion", "Completion for a shell"},
+};
+
+void add_one(CLI::App& parent, const Later& later, ExitCode& exit_code) {
+  auto* verb =
+      parent.add_subcommand(std::string(later.name), std::string(later.what) + " (comes with a later release)");
+  verb->prefix_command();
+  verb->callback([later, &exit_code] {
+    const auto name = std::string(later.parent) + (later.parent.empty() ? "" : " ") + std::string(later.name);
+    say("weir: '" + name + "' comes with a later release");
+    exit_code = ExitCode::usage;
+  });
+}
+
+}  // namespace
+
+void add_later(CLI::App& root, const Parents& parents, ExitCode& exit_code) {
+  auto* group = root.add_subcommand("group", "Consumer groups");
+  auto* token = root.add_subcommand("token", "Tokens");
+  group->require_subcommand(1);
+  token->require_subcommand(1);
+  for (const auto& later : kLater) {
+    CLI::App* parent = &root;
+    if (later.parent == "topic") parent = &parents.topic;
+    if (later.parent == "cluster") parent = &parents.cluster;
+    if (later.parent == "raft") parent = &parents.raft;
+    if (later.parent == "group") parent = group;
+    if (later.parent == "token") parent = token;
+    add_one(*parent, later, exit_code);
+  }
+}
+
+}  // namespace weir::cli
