@@ -1,0 +1,148 @@
+#include "broker/core/applier.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "raft/check.hpp"
+
+namespace weir::broker {
+namespace {
+
+/// What one refill takes: large enough for a chunk of the log, small enough to stay a short turn on the core strand.
+constexpr std::size_t kRefillBytes = std::size_t{4} << 20U;
+
+}  // namespace
+
+Applier::Applier(StateMachine& state, EntryCache& cache, const raft::Raft& raft, Disk& disk, Hooks hooks)
+    : state_(state),
+      cache_(cache),
+      raft_(raft),
+      disk_(disk),
+      hooks_(std::move(hooks)),
+      self_(std::make_shared<Applier*>(this)) {}
+
+void Applier::commit_to(raft::Index index) {
+  target_ = std::max(target_, index);
+  pump();
+}
+
+void Applier::pump() {
+  if (pumping_) {
+    return;
+  }
+  pumping_ = true;
+  bool progressed = false;
+  while (!failed_ && reads_ == 0 && state_.applied_index() < target_) {
+    if (queue_.empty() && !refill()) {
+      break;
+    }
+    if (failed_ || !look_up(*queue_.front())) {
+      break;
+    }
+    apply_front();
+    progressed = true;
+  }
+  pumping_ = false;
+  if (progressed && !failed_) {
+    hooks_.settled();
+  }
+}
+
+bool Applier::refill() {
+  const raft::Index first = state_.applied_index().next();
+  const auto entries = raft_.tail(first, target_, kRefillBytes);
+  if (!entries.empty()) {
+    take(entries);
+    return !queue_.empty();
+  }
+  ++reads_;
+  disk_.read(first, target_, kRefillBytes,
+             [self = std::weak_ptr(self_)](std::expected<std::vector<raft::Entry>, storage::Error> read) {
+               const auto alive = self.lock();
+               if (!alive) {
+                 return;
+               }
+               Applier& applier = **alive;
+               --applier.reads_;
+               if (!read || read->empty()) {
+                 applier.fail(read ? "a committed entry is missing in the log" : read.error().text);
+                 return;
+               }
+               applier.take(*read);
+               applier.pump();
+             });
+  return false;
+}
+
+void Applier::take(const std::vector<raft::Entry>& entries) {
+  for (const auto& entry : entries) {
+    auto decoded = decode(entry);
+    if (!decoded) {
+      fail(decoded.error());
+      return;
+    }
+    queue_.push_back(*std::move(decoded));
+  }
+}
+
+bool Applier::look_up(const DecodedEntry& entry) {
+  for (const raft::Index index : state_.lookups(entry)) {
+    if (at_hand_.contains(index)) {
+      continue;
+    }
+    if (auto cached = cache_.find(index)) {
+      at_hand_.emplace(index, std::move(cached));
+    } else {
+      read_one(index);
+    }
+  }
+  return reads_ == 0;
+}
+
+void Applier::read_one(raft::Index index) {
+  ++reads_;
+  disk_.read(
+      index, index, 1,
+      [self = std::weak_ptr(self_), index](std::expected<std::vector<raft::Entry>, storage::Error> read) {
+        const auto alive = self.lock();
+        if (!alive) {
+          return;
+        }
+        Applier& applier = **alive;
+        --applier.reads_;
+        if (!read || read->empty()) {
+          applier.fail(read ? "entry " + std::to_string(index.value) + " is missing in the log" : read.error().text);
+          return;
+        }
+        auto decoded = decode(read->front());
+        if (!decoded) {
+          applier.fail(decoded.error());
+          return;
+        }
+        applier.cache_.put(*decoded);
+        applier.at_hand_.emplace(index, *std::move(decoded));
+        applier.pump();
+      });
+}
+
+void Applier::apply_front() {
+  const DecodedEntryPtr entry = std::move(queue_.front());
+  queue_.pop_front();
+  Applied applied = state_.apply(entry, [this](raft::Index index) {
+    const auto place = at_hand_.find(index);
+    WEIR_CHECK(place != at_hand_.end());
+    return place->second;
+  });
+  at_hand_.clear();
+  cache_.put(entry);
+  hooks_.applied(*entry, applied);
+}
+
+void Applier::fail(const std::string& why) {
+  if (!failed_) {
+    failed_ = true;
+    hooks_.failed(why);
+  }
+}
+
+}  // namespace weir::broker

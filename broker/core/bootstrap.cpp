@@ -1,0 +1,110 @@
+#include "broker/core/bootstrap.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "raft/check.hpp"
+
+namespace weir::broker {
+namespace {
+
+constexpr std::size_t kClusterIdLetters = 12;
+constexpr std::size_t kEpochLetters = 8;
+/// Sets the epoch's letters apart from the cluster id's, which come from the same seed.
+constexpr std::uint64_t kEpochSalt = 0x9e3779b97f4a7c15U;
+
+[[nodiscard]] wire::Member to_member(const wire::Hello& hello) {
+  return {.node = wire::node_id(hello.node),
+          .name = hello.node,
+          .raft_address = hello.raft_address,
+          .http_address = hello.http_address,
+          .incarnation = hello.incarnation};
+}
+
+/// The finalizer of splitmix64: neighbouring seeds give unrelated numbers.
+[[nodiscard]] std::uint64_t mix(std::uint64_t number) {
+  number = (number ^ (number >> 30U)) * 0xbf58476d1ce4e5b9U;
+  number = (number ^ (number >> 27U)) * 0x94d049bb133111ebU;
+  return number ^ (number >> 31U);
+}
+
+}  // namespace
+
+std::string base32_name(std::uint64_t seed, std::size_t letters) {
+  constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string name;
+  std::uint64_t bits = mix(seed);
+  for (std::size_t i = 0; i < letters; ++i) {
+    name += kAlphabet[bits % kAlphabet.size()];
+    bits /= kAlphabet.size();
+  }
+  return name;
+}
+
+Bootstrap::Bootstrap(wire::Hello self) : self_(std::move(self)) {}
+
+void Bootstrap::met(const wire::Hello& peer) {
+  met_[peer.node] = peer;
+}
+
+bool Bootstrap::agrees(const wire::Hello& peer) const {
+  return peer.cluster_id.empty() && peer.members == self_.members;
+}
+
+bool Bootstrap::may_found() const {
+  if (self_.members.front() != self_.node) {
+    return false;
+  }
+  return std::ranges::all_of(self_.members, [this](const std::string& name) {
+    const auto peer = met_.find(name);
+    return name == self_.node || (peer != met_.end() && agrees(peer->second));
+  });
+}
+
+wire::ConfigEntry Bootstrap::compose(std::uint64_t seed) const {
+  WEIR_CHECK(may_found());
+  wire::ConfigEntry config;
+  config.cluster_id = base32_name(seed, kClusterIdLetters);
+  config.epoch = "e" + base32_name(seed ^ kEpochSalt, kEpochLetters);
+  for (const auto& name : self_.members) {
+    config.members.push_back(to_member(name == self_.node ? self_ : met_.at(name)));
+  }
+  return config;
+}
+
+std::expected<void, std::string> Bootstrap::accepts(const wire::ConfigEntry& config) const {
+  const auto self = std::ranges::find(config.members, self_.node, &wire::Member::name);
+  if (self == config.members.end()) {
+    return std::unexpected("cluster " + config.cluster_id + " has no member '" + self_.node + "'");
+  }
+  if (self->incarnation != self_.incarnation) {
+    return std::unexpected("cluster " + config.cluster_id + " knows another data folder of '" + self_.node + "'");
+  }
+  return {};
+}
+
+std::optional<std::string> Bootstrap::cluster_met() const {
+  const auto member = std::ranges::find_if(met_, [](const auto& entry) { return !entry.second.cluster_id.empty(); });
+  if (member == met_.end()) {
+    return std::nullopt;
+  }
+  return member->second.cluster_id;
+}
+
+std::string Bootstrap::waiting_for() const {
+  std::string missing;
+  for (const auto& name : self_.members) {
+    const auto peer = met_.find(name);
+    if (name == self_.node || (peer != met_.end() && agrees(peer->second))) {
+      continue;
+    }
+    missing += missing.empty() ? "" : ", ";
+    missing += name;
+    if (peer != met_.end()) {
+      missing += peer->second.cluster_id.empty() ? " (was started with other --peers)" : " (is in a cluster already)";
+    }
+  }
+  return missing.empty() ? "'" + self_.members.front() + "' to found the cluster" : missing;
+}
+
+}  // namespace weir::broker

@@ -1,0 +1,95 @@
+#include "broker/core/decoded_entry.hpp"
+
+#include <utility>
+
+namespace weir::broker {
+namespace {
+
+using Content = decltype(DecodedEntry::content);
+
+/// What an entry takes in memory beside its data: views, counts, its places in list and map. Small entries are many.
+constexpr std::size_t kEntryOverheadBytes = 512;
+
+[[nodiscard]] std::size_t weight_of(const DecodedEntry& entry) {
+  return entry.data_bytes + kEntryOverheadBytes;
+}
+
+template <class Decoded>
+[[nodiscard]] std::expected<Content, std::string> to_content(std::expected<Decoded, wire::Error> decoded) {
+  if (!decoded) {
+    return std::unexpected(std::move(decoded.error().text));
+  }
+  return Content{std::move(*decoded)};
+}
+
+[[nodiscard]] std::expected<Content, std::string> decode_content(const raft::Entry& entry) {
+  switch (entry.command) {
+    case raft::Command::noop:
+      return Content{};
+    case raft::Command::publish:
+      return to_content(wire::PublishView::verify(entry.data));
+    case raft::Command::dedup:
+      return to_content(wire::decode_dedup(entry.data));
+    case raft::Command::config:
+      return to_content(wire::decode_config(entry.data));
+    default:
+      // Rolling upgrade rule (DESIGN §3): skipping what others may act on would let replicas differ.
+      return std::unexpected("command " + std::to_string(static_cast<unsigned>(entry.command)) +
+                             " is of a later version; upgrade this node");
+  }
+}
+
+}  // namespace
+
+std::uint64_t DecodedEntry::time_ms() const {
+  if (const auto* events = publish()) {
+    return events->time_ms();
+  }
+  if (const auto* claims = dedup()) {
+    return claims->time_ms;
+  }
+  return 0;
+}
+
+std::expected<DecodedEntryPtr, std::string> decode(const raft::Entry& entry) {
+  const auto where = [&entry] { return "log entry " + std::to_string(entry.index.value) + ": "; };
+  if (!wire::checksum_holds(entry)) {
+    return std::unexpected(where() + "its checksum does not hold");
+  }
+  auto content = decode_content(entry);
+  if (!content) {
+    return std::unexpected(where() + content.error());
+  }
+  return std::make_shared<const DecodedEntry>(DecodedEntry{.index = entry.index,
+                                                           .term = entry.term,
+                                                           .command = entry.command,
+                                                           .data_bytes = entry.data.size(),
+                                                           .content = std::move(*content)});
+}
+
+void EntryCache::put(const DecodedEntryPtr& entry) {
+  if (const auto place = places_.find(entry->index); place != places_.end()) {
+    bytes_ -= weight_of(**place->second);
+    order_.erase(place->second);
+    places_.erase(place);
+  }
+  order_.push_front(entry);
+  places_.emplace(entry->index, order_.begin());
+  bytes_ += weight_of(*entry);
+  while (bytes_ > bytes_max_ && order_.size() > 1) {
+    bytes_ -= weight_of(*order_.back());
+    places_.erase(order_.back()->index);
+    order_.pop_back();
+  }
+}
+
+DecodedEntryPtr EntryCache::find(raft::Index index) {
+  const auto place = places_.find(index);
+  if (place == places_.end()) {
+    return nullptr;
+  }
+  order_.splice(order_.begin(), order_, place->second);
+  return *place->second;
+}
+
+}  // namespace weir::broker

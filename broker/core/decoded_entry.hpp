@@ -1,0 +1,54 @@
+// A log entry with its data decoded, shared between apply and readers, and a bounded cache of recent ones.
+// DecodedEntry: immutable, any thread. EntryCache: core strand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <variant>
+
+#include "raft/entry.hpp"
+#include "wire/entry.hpp"
+
+namespace weir::broker {
+
+struct DecodedEntry {
+  raft::Index index;
+  raft::Term term;
+  raft::Command command = raft::Command::noop;
+  std::size_t data_bytes = 0;
+  std::variant<std::monostate, wire::PublishView, wire::DedupEntry, wire::ConfigEntry> content;
+
+  [[nodiscard]] const wire::PublishView* publish() const { return std::get_if<wire::PublishView>(&content); }
+  [[nodiscard]] const wire::DedupEntry* dedup() const { return std::get_if<wire::DedupEntry>(&content); }
+  /// The stamp the entry carries; 0 if it carries none.
+  [[nodiscard]] std::uint64_t time_ms() const;
+};
+using DecodedEntryPtr = std::shared_ptr<const DecodedEntry>;
+
+/// Checks the entry's checksum and its format. The error says what is wrong with it; a command of a later version is
+/// one.
+[[nodiscard]] std::expected<DecodedEntryPtr, std::string> decode(const raft::Entry& entry);
+
+/// Least recently used entries go first when they weigh more than bytes_max; the newest always stays.
+class EntryCache {
+ public:
+  explicit EntryCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+
+  void put(const DecodedEntryPtr& entry);
+  /// Null if it is not here.
+  [[nodiscard]] DecodedEntryPtr find(raft::Index index);
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;             ///< weight of `order_`
+  std::list<DecodedEntryPtr> order_;  ///< most recently used first
+  std::unordered_map<raft::Index, std::list<DecodedEntryPtr>::iterator> places_;
+};
+
+}  // namespace weir::broker

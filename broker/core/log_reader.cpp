@@ -1,0 +1,308 @@
+#include "broker/core/log_reader.hpp"
+
+#include <algorithm>
+#include <map>
+#include <ranges>
+#include <utility>
+
+#include "raft/check.hpp"
+
+namespace weir::broker {
+namespace {
+
+/// Selectors whose topics are remembered; beyond, all are forgotten and found again.
+constexpr std::size_t kSelectorsMax = 4096;
+/// A reader that misses the cache reads ahead this far.
+constexpr std::size_t kReadAheadBytes = std::size_t{1} << 20U;
+
+[[nodiscard]] std::string key_of(const Selector& selector) {
+  std::string key;
+  for (const auto& pattern : selector.patterns) {
+    key += pattern.text();
+    key += ' ';
+  }
+  return key;
+}
+
+}  // namespace
+
+/// One read under way: rows are taken one after the other until a limit or the end is reached.
+struct LogReader::BatchRead {
+  BatchRead(const StateMachine& state_machine, Selector wanted, ReadLimits read_limits, BatchDone when_done)
+      : state(state_machine), selector(std::move(wanted)), limits(read_limits), done(std::move(when_done)) {}
+
+  const StateMachine& state;
+  Selector selector;
+  std::vector<raft::TopicId> topics;  ///< ascending; as of the latest go_on()
+  ReadLimits limits;
+  BatchDone done;
+  ReadBatch batch;
+  std::size_t bytes = 0;
+
+  [[nodiscard]] bool full() const {
+    return batch.events.size() >= limits.events_max || (!batch.events.empty() && bytes >= limits.bytes_max);
+  }
+  /// Adds what matches in this entry, as far as the limits allow, and moves batch.next.after past what it looked at.
+  void take(const storage::EntryRow& row, const DecodedEntryPtr& entry);
+
+ private:
+  /// A topic of the entry being taken: the offset its next stored event has, and whether the reader wants it.
+  struct Part {
+    raft::Offset next;
+    bool wanted = false;
+  };
+  [[nodiscard]] Part part_of(const storage::EntryRow& row, std::string_view topic) const;
+  void take_event(const std::shared_ptr<const wire::PublishView>& events, ReadEvent event);
+};
+
+LogReader::BatchRead::Part LogReader::BatchRead::part_of(const storage::EntryRow& row, std::string_view topic) const {
+  const auto id = state.topic_id(topic);
+  const auto part = id ? std::ranges::find(row.topics, *id, &storage::TopicPart::topic) : row.topics.end();
+  if (part == row.topics.end()) {
+    return {};  // none of its events was stored
+  }
+  return {.next = part->first_offset, .wanted = std::ranges::binary_search(topics, part->topic)};
+}
+
+void LogReader::BatchRead::take(const storage::EntryRow& row, const DecodedEntryPtr& entry) {
+  // Shares the decoded entry's ownership.
+  const std::shared_ptr<const wire::PublishView> events(entry, entry->publish());
+  WEIR_CHECK(events != nullptr);
+  std::vector<Part> parts;
+  for (const auto topic : events->topics()) {
+    parts.push_back(part_of(row, topic));
+  }
+  auto skip = row.skipped.begin();
+  raft::Position position = row.first_position;
+  for (std::uint32_t i = 0; i < events->event_count() && !full(); ++i) {
+    if (skip != row.skipped.end() && *skip == i) {
+      ++skip;
+      continue;
+    }
+    Part& part = parts[events->topic_number(i)];
+    if (position > batch.next.after) {
+      batch.next.after = position;
+      if (part.wanted) {
+        take_event(events,
+                   {.entry = nullptr, .ordinal = i, .offset = part.next, .position = position, .time_ms = row.time_ms});
+      }
+    }
+    part.next = part.next.next();
+    position = position.next();
+  }
+}
+
+void LogReader::BatchRead::take_event(const std::shared_ptr<const wire::PublishView>& events, ReadEvent event) {
+  if (event.offset < batch.next.offset_floor || event.time_ms < batch.next.time_floor_ms) {
+    return;
+  }
+  if (batch.next.skip > 0) {
+    --batch.next.skip;
+    return;
+  }
+  bytes += events->event(event.ordinal).body.size();
+  event.entry = events;
+  batch.events.push_back(std::move(event));
+}
+
+struct LogReader::IdRead {
+  wire::Claim id;
+  std::unordered_map<raft::Index, DecodedEntryPtr> at_hand;
+  IdDone done;
+};
+
+LogReader::LogReader(const StateMachine& state, EntryCache& cache, Disk& disk,
+                     std::function<void(const std::string&)> damaged)
+    : state_(state),
+      cache_(cache),
+      disk_(disk),
+      damaged_(std::move(damaged)),
+      self_(std::make_shared<LogReader*>(this)) {}
+
+std::expected<ReadStart, StartError> LogReader::start(const Selector& selector, const From& from,
+                                                      const std::string& epoch) const {
+  ReadStart start;
+  start.last_position = state_.last_position();
+  std::optional<raft::TopicId> topic;
+  if (const auto name = selector.single_topic()) {
+    topic = state_.topic_id(*name);
+    if (topic) {
+      const TopicInfo info = state_.topic_info(*topic);
+      start.topic_exists = true;
+      start.first_offset = info.first_offset;
+      start.next_offset = info.next_offset;
+    }
+  }
+  if (std::holds_alternative<FromLatest>(from)) {
+    start.state.after = state_.last_position();
+  } else if (const auto* at = std::get_if<FromOffset>(&from)) {
+    start.state = start_at_offset(topic, at->offset);
+  } else if (const auto* last = std::get_if<FromLast>(&from)) {
+    start.state = start_of_last(matching(selector), last->count);
+  } else if (const auto* time = std::get_if<FromTime>(&from)) {
+    start.state.after = state_.events().first_at(time->time_ms).prev();
+    start.state.time_floor_ms = time->time_ms;
+  } else if (const auto* cursor = std::get_if<FromCursor>(&from)) {
+    if (cursor->epoch != epoch) {
+      return std::unexpected(StartError::epoch_changed);
+    }
+    if (cursor->position > state_.last_position()) {
+      return std::unexpected(StartError::beyond_log);
+    }
+    start.state.after = cursor->position;
+  }
+  return start;
+}
+
+ReadState LogReader::start_at_offset(std::optional<raft::TopicId> topic, raft::Offset offset) const {
+  const auto row = topic ? state_.events().find(*topic, offset) : std::nullopt;
+  // An offset that does not exist yet is waited for: nothing older is ever given instead (FAULTS 68).
+  return {.after = row ? row->first_position.prev() : state_.last_position(),
+          .skip = 0,
+          .offset_floor = offset,
+          .time_floor_ms = 0};
+}
+
+/// Rows are counted back per topic until each has `count` events; the row where all of them together reach `count` is
+/// where the read starts, less the events in it that are too old.
+ReadState LogReader::start_of_last(const std::vector<raft::TopicId>& topics, std::uint64_t count) const {
+  if (count == 0) {
+    return {.after = state_.last_position(), .skip = 0, .offset_floor = {}, .time_floor_ms = 0};
+  }
+  if (count >= state_.last_position().value) {
+    return {};
+  }
+  std::map<raft::Position, std::uint64_t, std::greater<>> counts;  // matching events per row, newest row first
+  for (const raft::TopicId topic : topics) {
+    std::uint64_t found = 0;
+    std::uint64_t end = state_.events().next_offset(topic).value;
+    while (end > 0 && found < count) {
+      const auto row = state_.events().find(topic, raft::Offset{end - 1});
+      WEIR_CHECK(row.has_value());
+      const auto part = std::ranges::find(row->topics, topic, &storage::TopicPart::topic);
+      counts[row->first_position] += part->count;
+      found += part->count;
+      end = part->first_offset.value;
+    }
+  }
+  std::uint64_t sum = 0;
+  for (const auto& [first, matching_count] : counts) {
+    sum += matching_count;
+    if (sum >= count) {
+      return {.after = first.prev(), .skip = sum - count, .offset_floor = {}, .time_floor_ms = 0};
+    }
+  }
+  return {};
+}
+
+const std::vector<raft::TopicId>& LogReader::matching(const Selector& selector) const {
+  if (matching_.size() >= kSelectorsMax) {
+    matching_.clear();
+  }
+  Matching& matching = matching_[key_of(selector)];
+  for (; matching.topics_seen < state_.topic_count(); ++matching.topics_seen) {
+    const raft::TopicId topic{matching.topics_seen};
+    if (selector.matches(state_.topic_name(topic))) {
+      matching.topics.push_back(topic);
+    }
+  }
+  return matching.topics;
+}
+
+bool LogReader::has_events(const Selector& selector, raft::Position after) const {
+  return state_.events().next(matching(selector), after).has_value();
+}
+
+void LogReader::read(const Selector& selector, ReadState from, ReadLimits limits, BatchDone done) {
+  auto read = std::make_shared<BatchRead>(state_, selector, limits, std::move(done));
+  read->batch.next = from;
+  go_on(std::move(read));
+}
+
+void LogReader::go_on(std::shared_ptr<BatchRead> read) {
+  // Found anew each time: while an entry was on its way from the disk, events of new topics may have been applied.
+  read->topics = matching(read->selector);
+  while (!read->full()) {
+    const auto row = state_.events().next(read->topics, read->batch.next.after);
+    if (!row) {
+      read->batch.next.after = std::max(read->batch.next.after, state_.last_position());
+      break;
+    }
+    const auto cached = cache_.find(row->log_index);
+    if (!cached) {
+      load(row->log_index, [this, read](std::expected<DecodedEntryPtr, ReadError> entry) mutable {
+        if (!entry) {
+          read->done(std::unexpected(entry.error()));
+          return;
+        }
+        go_on(std::move(read));
+      });
+      return;
+    }
+    read->take(*row, cached);
+  }
+  read->batch.up_to_date = !state_.events().next(read->topics, read->batch.next.after).has_value();
+  read->batch.applied = state_.last_position();
+  read->done(std::move(read->batch));
+}
+
+void LogReader::load(raft::Index index, EntryDone done) {
+  disk_.read(index, state_.applied_index(), kReadAheadBytes,
+             [self = std::weak_ptr(self_),
+              done = std::move(done)](std::expected<std::vector<raft::Entry>, storage::Error> entries) mutable {
+               const auto alive = self.lock();
+               if (!alive) {
+                 done(std::unexpected(ReadError::stopping));
+                 return;
+               }
+               if (!entries || entries->empty()) {
+                 (*alive)->damaged_(entries ? "an applied entry is missing in the log" : entries.error().text);
+                 done(std::unexpected(ReadError::damaged));
+                 return;
+               }
+               DecodedEntryPtr first;
+               for (const auto& entry : *entries | std::views::reverse) {
+                 auto decoded = decode(entry);
+                 if (!decoded) {
+                   (*alive)->damaged_(decoded.error());
+                   done(std::unexpected(ReadError::damaged));
+                   return;
+                 }
+                 first = *std::move(decoded);
+                 (*alive)->cache_.put(first);
+               }
+               done(std::move(first));
+             });
+}
+
+void LogReader::find_id(wire::Claim id, IdDone done) {
+  auto read = std::make_shared<IdRead>();
+  read->id = std::move(id);
+  read->done = std::move(done);
+  go_on(std::move(read));
+}
+
+void LogReader::go_on(std::shared_ptr<IdRead> read) {
+  // Asked anew each time: while an entry was on its way from the disk, others were applied.
+  for (const raft::Index index : state_.candidates(read->id)) {
+    if (read->at_hand.contains(index)) {
+      continue;
+    }
+    if (auto cached = cache_.find(index)) {
+      read->at_hand.emplace(index, std::move(cached));
+      continue;
+    }
+    load(index, [this, read, index](std::expected<DecodedEntryPtr, ReadError> entry) mutable {
+      if (!entry) {
+        read->done(std::unexpected(entry.error()));
+        return;
+      }
+      read->at_hand.emplace(index, *std::move(entry));
+      go_on(std::move(read));
+    });
+    return;
+  }
+  read->done(state_.find_id(read->id, [&read](raft::Index index) { return read->at_hand.at(index); }));
+}
+
+}  // namespace weir::broker

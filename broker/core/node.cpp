@@ -1,0 +1,89 @@
+#include "broker/core/node.hpp"
+
+#include <utility>
+
+#include "broker/core/node_impl.hpp"
+
+namespace weir::broker {
+
+Node::Node(NodeConfig config, storage::Identity identity, raft::Recovered recovered, Disk& disk, PeerNetwork& network,
+           Clock& clock, Founding founding, NodeEvents events)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(identity), std::move(recovered), disk, network, clock,
+                                   std::move(founding), std::move(events))) {}
+Node::~Node() = default;
+
+void Node::start() {
+  impl_->start();
+}
+void Node::tick() {
+  impl_->tick();
+}
+void Node::drain(std::uint32_t timeout_ms, std::move_only_function<void()> done) {
+  impl_->drain(timeout_ms, std::move(done));
+}
+
+wire::Hello Node::hello() const {
+  return impl_->hello();
+}
+std::expected<void, std::string> Node::judge(const wire::Hello& hello) const {
+  return impl_->judge(hello);
+}
+void Node::peer_up(const wire::Hello& peer) {
+  impl_->peer_up(peer);
+}
+void Node::peer_down(raft::NodeId peer) {
+  impl_->peer_down(peer);
+}
+void Node::peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) {
+  impl_->peer_message(peer, incarnation, std::move(message));
+}
+
+void Node::publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done) {
+  impl_->publish(std::move(request), timeout_ms, std::move(done));
+}
+void Node::claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done) {
+  impl_->claim(std::move(claim), timeout_ms, std::move(done));
+}
+
+std::expected<ReadStart, StartError> Node::start_read(const Selector& selector, const From& from) const {
+  return impl_->start_read(selector, from);
+}
+void Node::read(const Selector& selector, ReadState from, ReadLimits limits,
+                std::move_only_function<void(std::expected<ReadBatch, ReadError>)> done) {
+  impl_->read(selector, from, limits, std::move(done));
+}
+WaiterId Node::wait(Selector selector, raft::Position after, std::move_only_function<void()> wake) {
+  return impl_->wait(std::move(selector), after, std::move(wake));
+}
+void Node::cancel(WaiterId waiter) {
+  impl_->cancel(waiter);
+}
+void Node::wait_applied(raft::Position position, std::uint32_t timeout_ms, std::move_only_function<void(bool)> done) {
+  impl_->wait_applied(position, timeout_ms, std::move(done));
+}
+void Node::barrier(std::uint32_t timeout_ms, std::move_only_function<void(bool)> done) {
+  impl_->barrier(timeout_ms, std::move(done));
+}
+void Node::find_id(wire::Claim id,
+                   std::move_only_function<void(std::expected<std::optional<wire::Claimed>, ReadError>)> done) {
+  impl_->find_id(std::move(id), std::move(done));
+}
+
+NodeStatus Node::status() const {
+  return impl_->status();
+}
+Counters Node::counters() const {
+  return impl_->counters();
+}
+std::vector<TopicInfo> Node::topics() const {
+  return impl_->topics();
+}
+std::optional<TopicInfo> Node::topic(std::string_view name) const {
+  return impl_->topic(name);
+}
+void Node::log_outline(raft::Index from, std::uint32_t limit,
+                       std::move_only_function<void(std::expected<LogOutline, ReadError>)> done) {
+  impl_->log_outline(from, limit, std::move(done));
+}
+
+}  // namespace weir::broker

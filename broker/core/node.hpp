@@ -1,0 +1,124 @@
+// The core of a broker: Raft, the log's meaning, publishing and reading, without sockets, threads or files.
+// Runs on the core strand: every method is called there and every callback runs there, later or from inside the call.
+// Outlives its callbacks' users: the app stops sessions first, then the node.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/core/ports.hpp"
+#include "broker/core/reading.hpp"
+#include "broker/core/status.hpp"
+#include "raft/raft.hpp"
+#include "storage/log_store.hpp"
+#include "wire/outcome.hpp"
+#include "wire/peer_message.hpp"
+
+namespace weir::broker {
+
+struct NodeConfig {
+  std::string name;
+  /// Names of all members this node was started with, its own among them, sorted.
+  std::vector<std::string> members;
+  std::string raft_address;  ///< as others reach it (advertised)
+  std::string http_address;
+  std::uint64_t boot_nonce = 0;  ///< random per start
+  std::uint64_t seed = 0;        ///< for election timeouts, and for the cluster's id and epoch if this node founds it
+  std::uint32_t tick_ms = 10;
+  std::uint32_t heartbeat_ms = 50;
+  std::uint32_t election_timeout_min_ms = 150;
+  std::uint32_t election_timeout_max_ms = 300;
+  std::uint32_t disk_stall_timeout_ms = 1000;
+  /// Proposals accepted here and not answered yet (FAULTS, default limits); beyond: 503 overloaded.
+  std::size_t pending_bytes_max = std::size_t{64} << 20U;
+  std::size_t pending_requests_max = 65'536;
+  /// Recently used log entries kept decoded for readers.
+  std::size_t entry_cache_bytes = std::size_t{32} << 20U;
+  bool topics_auto_create = true;
+};
+
+/// What the app learns as it happens, for its log. Callbacks are optional and must not call back into the node.
+struct NodeEvents {
+  std::function<void(const raft::Event&)> raft;
+  /// The phase changed; the text says why.
+  std::function<void(Phase, const std::string&)> phase;
+  /// A line worth logging about a peer (wiped, other members, ...).
+  std::function<void(const std::string&)> notice;
+};
+
+using WaiterId = std::uint64_t;
+
+class Node {
+ public:
+  /// `found` is what Disk's store offers for bootstrap: makes the empty store a member's (storage::LogStore::found).
+  using Founding = std::function<void(std::string cluster_id, raft::Entry config, Disk::WriteDone done)>;
+
+  Node(NodeConfig config, storage::Identity identity, raft::Recovered recovered, Disk& disk, PeerNetwork& network,
+       Clock& clock, Founding founding, NodeEvents events);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  /// Reads what the log held when the store was opened; then the node takes part. Call once, before anything else.
+  void start();
+  /// Every tick_ms.
+  void tick();
+  /// Refuses new writes, hands leadership over, answers what is pending; `done` when nothing is pending, at the latest
+  /// after timeout_ms.
+  void drain(std::uint32_t timeout_ms, std::move_only_function<void()> done);
+
+  // --- peers (broker/peer_links)
+  /// What this node says in a handshake.
+  [[nodiscard]] wire::Hello hello() const;
+  /// Judges a peer's Hello (or Welcome's hello): protocol, cluster id, name, incarnation against CONFIG. The error is
+  /// the refusal that is sent and logged.
+  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& hello) const;
+  /// A connection to (dialled by us) or from `peer` is through its handshake / is gone.
+  void peer_up(const wire::Hello& peer);
+  void peer_down(raft::NodeId peer);
+  /// From a connection whose handshake named `peer` with `incarnation`.
+  void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message);
+
+  // --- writing (on any node; forwarded to the leader if need be)
+  using OutcomeDone = std::move_only_function<void(wire::Outcome)>;
+  /// `request`: a finished PublishBuilder's bytes with one request. Answered within timeout_ms.
+  void publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done);
+  void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
+
+  // --- reading (this node's applied prefix)
+  [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
+  void read(const Selector& selector, ReadState from, ReadLimits limits,
+            std::move_only_function<void(std::expected<ReadBatch, ReadError>)> done);
+  /// Runs `wake` once, when an event that matches is applied at a position > after. If there is one already: at once,
+  /// and the id is 0.
+  WaiterId wait(Selector selector, raft::Position after, std::move_only_function<void()> wake);
+  void cancel(WaiterId waiter);
+  /// Runs `done(true)` when applied position >= position, `done(false)` after timeout_ms.
+  void wait_applied(raft::Position position, std::uint32_t timeout_ms, std::move_only_function<void(bool)> done);
+  /// Linear barrier (ReadIndex): `done(true)` when everything committed before the call is applied here; false: no
+  /// leader confirmed it within timeout_ms.
+  void barrier(std::uint32_t timeout_ms, std::move_only_function<void(bool)> done);
+  /// Where this id was stored, in this node's applied prefix (call after barrier()): result, nullopt if it was not.
+  void find_id(wire::Claim id,
+               std::move_only_function<void(std::expected<std::optional<wire::Claimed>, ReadError>)> done);
+
+  // --- watching
+  [[nodiscard]] NodeStatus status() const;
+  [[nodiscard]] Counters counters() const;
+  [[nodiscard]] std::vector<TopicInfo> topics() const;
+  [[nodiscard]] std::optional<TopicInfo> topic(std::string_view name) const;
+  /// At most `limit` (<= 1000) entries from `from` on; from 0 = the last `limit`.
+  void log_outline(raft::Index from, std::uint32_t limit,
+                   std::move_only_function<void(std::expected<LogOutline, ReadError>)> done);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weir::broker

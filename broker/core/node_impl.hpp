@@ -1,0 +1,169 @@
+// The parts of a Node and how they are joined. Internal to broker/core; runs on the core strand.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/core/applier.hpp"
+#include "broker/core/bootstrap.hpp"
+#include "broker/core/coalescer.hpp"
+#include "broker/core/decoded_entry.hpp"
+#include "broker/core/forwarder.hpp"
+#include "broker/core/log_reader.hpp"
+#include "broker/core/log_time.hpp"
+#include "broker/core/node.hpp"
+#include "broker/core/read_barriers.hpp"
+#include "broker/core/replica.hpp"
+#include "broker/core/state_machine.hpp"
+#include "broker/core/waiters.hpp"
+
+namespace weir::broker {
+
+class Node::Impl {
+ public:
+  Impl(NodeConfig config, storage::Identity identity, raft::Recovered recovered, Disk& disk, PeerNetwork& network,
+       Clock& clock, Founding founding, NodeEvents events);
+
+  // --- life (node_life.cpp)
+  void start();
+  void tick();
+  void drain(std::uint32_t timeout_ms, std::move_only_function<void()> done);
+
+  // --- peers (node_peers.cpp)
+  [[nodiscard]] wire::Hello hello() const;
+  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& hello) const;
+  void peer_up(const wire::Hello& peer);
+  void peer_down(raft::NodeId peer);
+  void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message);
+
+  // --- writing (node_writes.cpp)
+  void publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done);
+  void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
+
+  // --- reading (node_reads.cpp)
+  [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
+  void read(const Selector& selector, ReadState from, ReadLimits limits,
+            std::move_only_function<void(std::expected<ReadBatch, ReadError>)> done);
+  WaiterId wait(Selector selector, raft::Position after, std::move_only_function<void()> wake);
+  void cancel(WaiterId waiter) { waiters_.cancel(waiter); }
+  void wait_applied(raft::Position position, std::uint32_t timeout_ms, std::move_only_function<void(bool)> done);
+  void barrier(std::uint32_t timeout_ms, std::move_only_function<void(bool)> done);
+  void find_id(wire::Claim id, LogReader::IdDone done);
+  [[nodiscard]] std::vector<TopicInfo> topics() const;
+  [[nodiscard]] std::optional<TopicInfo> topic(std::string_view name) const;
+  void log_outline(raft::Index from, std::uint32_t limit,
+                   std::move_only_function<void(std::expected<LogOutline, ReadError>)> done);
+
+  // --- watching (node_status.cpp)
+  [[nodiscard]] NodeStatus status() const;
+  [[nodiscard]] Counters counters() const;
+
+ private:
+  struct AppliedWait {
+    raft::Position position;
+    std::uint64_t deadline_us = 0;
+    std::move_only_function<void(bool)> done;
+  };
+  struct Drain {
+    std::uint64_t deadline_us = 0;
+    bool handed_over = false;
+    std::move_only_function<void()> done;
+  };
+
+  void found(wire::ConfigEntry config);
+  void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
+  void join(wire::ConfigEntry config, raft::Recovered recovered);
+  [[nodiscard]] raft::Config raft_config() const;
+  [[nodiscard]] Replica::Hooks replica_hooks();
+  [[nodiscard]] Applier::Hooks applier_hooks();
+  void enter(Phase phase, std::string why);
+  void fail(const std::string& why);
+  void tick_bootstrap();
+  void tick_found();
+  void ask_barriers();
+  void tick_drain();
+  /// Does all duties: Raft's outputs, then a new entry if writes wait, until nothing is left to do.
+  void settle();
+
+  void on_event(const raft::Event& event);
+  void on_role(const raft::RoleChanged& changed);
+  void on_applied(const DecodedEntry& entry, Applied& applied);
+  void on_settled();
+
+  void on_raft_message(raft::NodeId peer, std::uint64_t incarnation, raft::Message message);
+  void on_found(raft::NodeId peer, const wire::Found& found);
+  void on_forward(raft::NodeId peer, wire::Forward forward);
+  [[nodiscard]] const wire::Member* member(raft::NodeId node) const;
+  [[nodiscard]] bool is_current(raft::NodeId peer) const;
+  /// The peer has shown itself as a member of another cluster.
+  [[nodiscard]] bool is_foreign(raft::NodeId peer) const;
+  void help_found(const wire::Hello& peer);
+
+  void submit(WriteJob job);
+  void give_back(WriteJob job);
+  [[nodiscard]] std::optional<wire::Refused> admit(std::size_t bytes) const;
+  void accept(std::variant<wire::PublishView, wire::Claim> request, Origin origin, std::uint32_t timeout_ms,
+              OutcomeDone done);
+  [[nodiscard]] std::size_t pending() const;
+  [[nodiscard]] std::optional<std::string> unknown_topic(const wire::PublishView& request) const;
+
+  void answer_applied_waits();
+  [[nodiscard]] LogOutline outline(const std::vector<raft::Entry>& entries) const;
+  [[nodiscard]] EntryOutline outline(const raft::Entry& entry) const;
+  void outline_events(const DecodedEntry& entry, EntryOutline& outline) const;
+  [[nodiscard]] MemberStatus member_status(const wire::Member& member) const;
+  [[nodiscard]] std::string name_of(raft::NodeId node) const;
+  [[nodiscard]] std::uint64_t deadline(std::uint32_t timeout_ms) const {
+    return clock_.steady_us() + std::uint64_t{timeout_ms} * 1000;
+  }
+
+  NodeConfig config_;
+  storage::Identity identity_;
+  raft::Recovered recovered_;
+  Disk& disk_;
+  PeerNetwork& network_;
+  Clock& clock_;
+  Founding founding_;
+  NodeEvents events_;
+  raft::NodeId self_;
+  Phase phase_ = Phase::forming;
+  std::string why_ = "starting";
+
+  LogTime log_time_;
+  EntryCache cache_;
+  StateMachine state_;
+  LogReader reader_;
+  Waiters waiters_;
+  Forwarder forwarder_;
+  ReadBarriers barriers_;
+  Bootstrap bootstrap_;
+  bool founding_now_ = false;
+
+  /// From here on: only once this node is a member.
+  std::optional<wire::ConfigEntry> cluster_;
+  std::unique_ptr<Replica> replica_;
+  std::unique_ptr<Applier> applier_;
+  std::unique_ptr<Coalescer> coalescer_;
+
+  std::map<raft::NodeId, wire::Hello> peers_;  ///< the latest hello of each peer that is connected
+  std::set<raft::NodeId> to_be_founded_;  ///< empty members that CONFIG names: they get Found until they speak Raft
+  std::list<AppliedWait> applied_waits_;
+  std::optional<Drain> drain_;
+  std::vector<raft::TopicId> advanced_;  ///< topics with new events since readers were last woken
+  std::uint64_t leader_heard_us_ = 0;
+  std::uint64_t ticks_ = 0;
+  std::size_t pending_bytes_ = 0;
+  bool settling_ = false;
+  bool unsettled_ = false;  ///< settle() was called from within itself: once more
+  Counters counters_;
+  /// Lives as long as this object; callbacks that may come later hold it weakly.
+  std::shared_ptr<Impl*> alive_;
+};
+
+}  // namespace weir::broker

@@ -1,0 +1,273 @@
+// How a node starts, becomes a member, lives and ends.
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/node_impl.hpp"
+#include "raft/check.hpp"
+
+namespace weir::broker {
+namespace {
+
+/// Deadlines of writes are looked at this often: 50 ms at the default tick.
+constexpr std::uint64_t kTicksPerExpiry = 5;
+/// Found is sent again to an empty member this often: 200 ms at the default tick.
+constexpr std::uint64_t kTicksPerFound = 20;
+/// §8 of the paper: the members' first common entry.
+constexpr raft::Index kConfigIndex{1};
+constexpr raft::Term kFoundingTerm{1};
+
+}  // namespace
+
+Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered recovered, Disk& disk,
+                 PeerNetwork& network, Clock& clock, Founding founding, NodeEvents events)
+    : config_(std::move(config)),
+      identity_(std::move(identity)),
+      recovered_(std::move(recovered)),
+      disk_(disk),
+      network_(network),
+      clock_(clock),
+      founding_(std::move(founding)),
+      events_(std::move(events)),
+      self_(wire::node_id(config_.name)),
+      cache_(config_.entry_cache_bytes),
+      reader_(state_, cache_, disk_, [this](const std::string& why) { fail(why); }),
+      forwarder_(network_, clock_, self_, config_.boot_nonce, [this](WriteJob job) { submit(std::move(job)); }),
+      barriers_(self_, config_.boot_nonce),
+      bootstrap_(hello()),
+      alive_(std::make_shared<Impl*>(this)) {}
+
+void Node::Impl::start() {
+  leader_heard_us_ = clock_.steady_us();
+  if (identity_.cluster_id.empty()) {
+    enter(Phase::forming, "waits for " + bootstrap_.waiting_for());
+    tick_bootstrap();
+    return;
+  }
+  disk_.read(kConfigIndex, kConfigIndex, 1,
+             [this, alive = std::weak_ptr(alive_)](std::expected<std::vector<raft::Entry>, storage::Error> read) {
+               if (alive.expired()) {
+                 return;
+               }
+               if (!read || read->empty()) {
+                 fail(read ? "the log has no first entry" : read.error().text);
+                 return;
+               }
+               auto config = wire::decode_config(read->front().data);
+               if (!config) {
+                 fail("the log's first entry is no CONFIG: " + config.error().text);
+                 return;
+               }
+               join(*std::move(config), recovered_);
+             });
+}
+
+void Node::Impl::tick_bootstrap() {
+  if (phase_ != Phase::forming || founding_now_ || cluster_ || !identity_.cluster_id.empty()) {
+    return;
+  }
+  if (bootstrap_.may_found()) {
+    found(bootstrap_.compose(config_.seed));
+  }
+}
+
+void Node::Impl::found(wire::ConfigEntry config) {
+  founding_now_ = true;
+  raft::Entry entry{.index = kConfigIndex,
+                    .term = kFoundingTerm,
+                    .command = raft::Command::config,
+                    .checksum = 0,
+                    .data = wire::encode(config)};
+  entry.checksum = wire::entry_checksum(entry.command, entry.data.view());
+  std::string cluster_id = config.cluster_id;
+  founding_(std::move(cluster_id), std::move(entry),
+            [this, alive = std::weak_ptr(alive_),
+             config = std::move(config)](const std::expected<void, storage::Error>& result) {
+              if (!alive.expired()) {
+                founded(config, result);
+              }
+            });
+}
+
+void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result) {
+  founding_now_ = false;
+  if (!result) {
+    fail(result.error().text);
+    return;
+  }
+  identity_.cluster_id = config.cluster_id;
+  recovered_ = {.hard_state = {.current_term = kFoundingTerm, .voted_for = raft::kNobody},
+                .term_runs = {{.term = kFoundingTerm, .first = kConfigIndex}},
+                .first_index = kConfigIndex,
+                .last_index = kConfigIndex};
+  join(config, recovered_);
+}
+
+void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
+  const auto self = std::ranges::find(config.members, config_.name, &wire::Member::name);
+  if (self == config.members.end() || self->incarnation != identity_.incarnation) {
+    fail("cluster " + config.cluster_id + " does not know this data folder of '" + config_.name +
+         "'; start with the folder that belongs to it, or with an empty one to be admitted anew");
+    return;
+  }
+  cluster_ = std::move(config);
+  replica_ = std::make_unique<Replica>(raft_config(), std::move(recovered), config_.disk_stall_timeout_ms, disk_,
+                                       network_, clock_, log_time_, replica_hooks());
+  applier_ = std::make_unique<Applier>(state_, cache_, replica_->raft(), disk_, applier_hooks());
+  coalescer_ =
+      std::make_unique<Coalescer>(*replica_, log_time_, clock_, [this](WriteJob job) { give_back(std::move(job)); });
+  if (phase_ != Phase::draining) {
+    enter(Phase::running, "member of cluster " + cluster_->cluster_id);
+  }
+  for (const auto& [node, peer] : peers_) {
+    help_found(peer);
+  }
+  settle();
+}
+
+raft::Config Node::Impl::raft_config() const {
+  raft::Config config;
+  config.id = self_;
+  for (const auto& member : cluster_->members) {
+    config.voters.push_back(member.node);
+  }
+  config.election_ticks_min = config_.election_timeout_min_ms / config_.tick_ms;
+  config.election_ticks_max = config_.election_timeout_max_ms / config_.tick_ms;
+  config.heartbeat_ticks = std::max(1U, config_.heartbeat_ms / config_.tick_ms);
+  config.seed = config_.seed;
+  return config;
+}
+
+Replica::Hooks Node::Impl::replica_hooks() {
+  return {.committed = [this](raft::Index index) { applier_->commit_to(index); },
+          .read_confirmed = [this](const raft::ReadState& state) { barriers_.confirmed(state.context, state.index); },
+          .event = [this](const raft::Event& event) { on_event(event); },
+          .woken = [this] { settle(); },
+          .failed = [this](const storage::Error& error) { fail(error.text); },
+          .may_send = [this](raft::NodeId peer) { return is_current(peer); }};
+}
+
+Applier::Hooks Node::Impl::applier_hooks() {
+  return {.applied = [this](const DecodedEntry& entry, Applied& applied) { on_applied(entry, applied); },
+          .settled = [this] { on_settled(); },
+          .failed = [this](const std::string& why) { fail(why); }};
+}
+
+void Node::Impl::settle() {
+  if (settling_) {
+    unsettled_ = true;
+    return;
+  }
+  if (!replica_ || phase_ == Phase::failed) {
+    return;
+  }
+  settling_ = true;
+  do {
+    unsettled_ = false;
+    ask_barriers();
+    do {
+      replica_->settle();
+    } while (coalescer_->flush());
+    // Those who are answered may come back with more.
+    barriers_.settle(state_.applied_index(), clock_.steady_us());
+  } while (unsettled_ && phase_ != Phase::failed);
+  settling_ = false;
+}
+
+void Node::Impl::ask_barriers() {
+  if (const auto context = barriers_.empty() ? std::nullopt : barriers_.ask(clock_.steady_us())) {
+    replica_->read_index(*context);
+  }
+}
+
+void Node::Impl::tick() {
+  ++ticks_;
+  if (phase_ == Phase::failed) {
+    return;
+  }
+  tick_bootstrap();
+  if (replica_) {
+    replica_->tick();
+  }
+  if (ticks_ % kTicksPerFound == 0) {
+    tick_found();
+  }
+  if (ticks_ % kTicksPerExpiry == 0) {
+    forwarder_.tick();
+    if (coalescer_) {
+      coalescer_->expire(clock_.steady_us());
+    }
+    answer_applied_waits();
+  }
+  settle();
+  if (!replica_ && !barriers_.empty()) {
+    barriers_.settle(state_.applied_index(), clock_.steady_us());
+  }
+  tick_drain();
+}
+
+/// Until they speak Raft. Followers leave it to the leader, with whom alone they would exchange a word.
+void Node::Impl::tick_found() {
+  if (!replica_ || (!replica_->leads() && replica_->raft().leader() != raft::kNobody)) {
+    return;
+  }
+  for (const auto& [node, peer] : peers_) {
+    if (to_be_founded_.contains(node)) {
+      help_found(peer);
+    }
+  }
+}
+
+void Node::Impl::drain(std::uint32_t timeout_ms, std::move_only_function<void()> done) {
+  if (phase_ == Phase::running || phase_ == Phase::forming || phase_ == Phase::waiting) {
+    enter(Phase::draining, "shutting down");
+  }
+  drain_ = Drain{.deadline_us = deadline(timeout_ms), .handed_over = false, .done = std::move(done)};
+  tick_drain();
+}
+
+void Node::Impl::tick_drain() {
+  if (!drain_) {
+    return;
+  }
+  const bool alone = !replica_ || cluster_->members.size() == 1;
+  if (pending() == 0 && !alone && !drain_->handed_over) {
+    drain_->handed_over = true;
+    replica_->transfer_leadership();
+    settle();
+  }
+  const bool finished = pending() == 0 && (alone || !replica_->leads());
+  if (finished || phase_ == Phase::failed || clock_.steady_us() >= drain_->deadline_us) {
+    auto done = std::move(drain_->done);
+    drain_.reset();
+    done();
+  }
+}
+
+void Node::Impl::enter(Phase phase, std::string why) {
+  phase_ = phase;
+  why_ = std::move(why);
+  if (events_.phase) {
+    events_.phase(phase_, why_);
+  }
+}
+
+void Node::Impl::fail(const std::string& why) {
+  if (phase_ == Phase::failed) {
+    return;
+  }
+  enter(Phase::failed, why);
+  if (replica_) {
+    replica_->halt();
+  }
+  if (coalescer_) {
+    coalescer_->abandon("this node stopped: " + why);
+  }
+  forwarder_.abandon("this node stopped: " + why);
+  barriers_.abandon();
+  for (auto& wait : std::exchange(applied_waits_, {})) {
+    wait.done(false);
+  }
+  waiters_.wake_all();
+}
+
+}  // namespace weir::broker

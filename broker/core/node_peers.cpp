@@ -1,0 +1,195 @@
+// Who the peers are, and what they say.
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/node_impl.hpp"
+
+namespace weir::broker {
+
+wire::Hello Node::Impl::hello() const {
+  return {.version_min = wire::kProtocolVersion,
+          .version_max = wire::kProtocolVersion,
+          .cluster_id = identity_.cluster_id,
+          .node = config_.name,
+          .incarnation = identity_.incarnation,
+          .boot_nonce = config_.boot_nonce,
+          .members = config_.members,
+          .raft_address = config_.raft_address,
+          .http_address = config_.http_address};
+}
+
+std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) const {
+  if (hello.version_min > wire::kProtocolVersion || hello.version_max < wire::kProtocolVersion) {
+    return std::unexpected("protocol versions " + std::to_string(hello.version_min) + "-" +
+                           std::to_string(hello.version_max) + " and " + std::to_string(wire::kProtocolVersion) +
+                           " have nothing in common; upgrade one of the nodes");
+  }
+  if (hello.node == config_.name) {
+    return std::unexpected("node name '" + config_.name + "' is in use twice; give each node its own --node");
+  }
+  if (!hello.cluster_id.empty() && !identity_.cluster_id.empty() && hello.cluster_id != identity_.cluster_id) {
+    return std::unexpected("cluster " + hello.cluster_id + " is not " + identity_.cluster_id +
+                           "; one of the nodes has another cluster's data folder");
+  }
+  const auto* known = member(wire::node_id(hello.node));
+  if (cluster_ ? known == nullptr : std::ranges::find(config_.members, hello.node) == config_.members.end()) {
+    return std::unexpected("'" + hello.node + "' is no member here");
+  }
+  if (known != nullptr && !hello.cluster_id.empty() && known->incarnation != hello.incarnation) {
+    return std::unexpected("'" + hello.node +
+                           "' comes with another data folder than the member of that name; "
+                           "it must be removed and admitted anew");
+  }
+  return {};
+}
+
+const wire::Member* Node::Impl::member(raft::NodeId node) const {
+  if (!cluster_) {
+    return nullptr;
+  }
+  const auto place = std::ranges::find(cluster_->members, node, &wire::Member::node);
+  return place == cluster_->members.end() ? nullptr : &*place;
+}
+
+/// The peer that is connected now is the incarnation that CONFIG names: only it may vote and count (DESIGN §5).
+bool Node::Impl::is_current(raft::NodeId peer) const {
+  const auto* known = member(peer);
+  const auto connected = peers_.find(peer);
+  return known != nullptr && connected != peers_.end() && connected->second.incarnation == known->incarnation &&
+         !is_foreign(peer);
+}
+
+bool Node::Impl::is_foreign(raft::NodeId peer) const {
+  const auto connected = peers_.find(peer);
+  return connected != peers_.end() && !connected->second.cluster_id.empty() &&
+         connected->second.cluster_id != identity_.cluster_id;
+}
+
+void Node::Impl::peer_up(const wire::Hello& peer) {
+  const raft::NodeId node = wire::node_id(peer.node);
+  peers_[node] = peer;
+  bootstrap_.met(peer);
+  if (cluster_) {
+    help_found(peer);
+    return;
+  }
+  if (!identity_.cluster_id.empty()) {
+    return;  // a member whose log is being read
+  }
+  if (const auto cluster = bootstrap_.cluster_met(); cluster && phase_ == Phase::forming) {
+    // Its CONFIG may name us yet: then Found follows and makes us a member after all.
+    enter(Phase::waiting, "cluster " + *cluster + " exists and '" + config_.name +
+                              "' is empty: waits to be admitted (does not vote, serves nothing)");
+  } else if (phase_ == Phase::forming) {
+    why_ = "waits for " + bootstrap_.waiting_for();
+  }
+  tick_bootstrap();
+}
+
+/// A founder that died half-way leaves members that CONFIG names and that know nothing of it yet.
+void Node::Impl::help_found(const wire::Hello& peer) {
+  const raft::NodeId node = wire::node_id(peer.node);
+  if (!peer.cluster_id.empty() || !is_current(node)) {
+    to_be_founded_.erase(node);
+    if (events_.notice && peer.cluster_id.empty() && member(node) != nullptr) {
+      events_.notice("'" + peer.node +
+                     "' has an empty data folder and is no longer the member of that name: it does "
+                     "not vote; remove it and admit it anew");
+    }
+    return;
+  }
+  to_be_founded_.insert(node);
+  static_cast<void>(network_.send(node, wire::Found{.config = wire::encode(*cluster_)}));
+}
+
+void Node::Impl::peer_down(raft::NodeId peer) {
+  if (const auto connected = peers_.find(peer); connected != peers_.end()) {
+    bootstrap_.lost(connected->second.node);
+    peers_.erase(connected);
+  }
+  forwarder_.peer_lost(peer);
+}
+
+void Node::Impl::peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) {
+  if (phase_ == Phase::failed) {
+    return;
+  }
+  if (auto* raft_message = std::get_if<raft::Message>(&message)) {
+    on_raft_message(peer, incarnation, std::move(*raft_message));
+  } else if (const auto* founding = std::get_if<wire::Found>(&message)) {
+    on_found(peer, *founding);
+  } else if (auto* forward = std::get_if<wire::Forward>(&message)) {
+    on_forward(peer, std::move(*forward));
+  } else if (auto* reply = std::get_if<wire::ForwardReply>(&message)) {
+    forwarder_.replied(peer, std::move(*reply));
+  }
+  settle();
+}
+
+void Node::Impl::on_raft_message(raft::NodeId peer, std::uint64_t incarnation, raft::Message message) {
+  const auto* known = member(peer);
+  if (!replica_ || known == nullptr || known->incarnation != incarnation || is_foreign(peer) || message.from != peer ||
+      message.to != self_) {
+    ++counters_.messages_refused;
+    return;
+  }
+  to_be_founded_.erase(peer);
+  if (peer == replica_->raft().leader()) {
+    leader_heard_us_ = clock_.steady_us();
+  }
+  replica_->step(std::move(message));
+}
+
+void Node::Impl::on_found(raft::NodeId peer, const wire::Found& found_message) {
+  auto config = wire::decode_config(found_message.config);
+  if (!config) {
+    ++counters_.messages_refused;
+    return;
+  }
+  if (founding_now_ || !identity_.cluster_id.empty()) {
+    // Empty when it connected, the peer was founded since: into this cluster, or, if a founder lost its disk half-way,
+    // into another one that names the same members. Raft is not spoken between the two.
+    if (const auto connected = peers_.find(peer); connected != peers_.end()) {
+      connected->second.cluster_id = config->cluster_id;
+    }
+    return;
+  }
+  if (const auto accepted = bootstrap_.accepts(*config); !accepted) {
+    enter(Phase::waiting, accepted.error() + ": waits to be admitted (does not vote, serves nothing)");
+    return;
+  }
+  found(*std::move(config));
+}
+
+void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {
+  auto answer = [this, alive = std::weak_ptr(alive_), peer, number = forward.number,
+                 nonce = forward.boot_nonce](wire::Outcome outcome) {
+    if (!alive.expired()) {
+      // A lost answer is the forwarder's to find out, by its deadline.
+      static_cast<void>(network_.send(
+          peer, wire::ForwardReply{.number = number, .boot_nonce = nonce, .outcome = std::move(outcome)}));
+    }
+  };
+  const auto malformed = [&answer](const std::string& why) {
+    answer(wire::Refused{.kind = wire::RefusalKind::malformed, .event = 0, .offset = {}, .detail = why});
+  };
+  if (forward.command == raft::Command::publish) {
+    auto request = wire::PublishView::verify(std::move(forward.request));
+    if (!request || request->request_count() != 1) {
+      malformed(request ? "a forwarded write must be one request" : request.error().text);
+      return;
+    }
+    accept(*std::move(request), Origin::forwarded, forward.timeout_ms, std::move(answer));
+  } else if (forward.command == raft::Command::dedup) {
+    auto entry = wire::decode_dedup(forward.request);
+    if (!entry || entry->claims.size() != 1) {
+      malformed(entry ? "a forwarded claim must be one claim" : entry.error().text);
+      return;
+    }
+    accept(std::move(entry->claims.front()), Origin::forwarded, forward.timeout_ms, std::move(answer));
+  } else {
+    malformed("only publishes and claims are forwarded");
+  }
+}
+
+}  // namespace weir::broker

@@ -1,0 +1,162 @@
+// Clients' writes: bounds, then to the leader's queue here or to the leader elsewhere; and what comes back.
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/node_impl.hpp"
+
+namespace weir::broker {
+namespace {
+
+[[nodiscard]] wire::Refused refusal(wire::RefusalKind kind, std::string detail) {
+  return {.kind = kind, .event = 0, .offset = {}, .detail = std::move(detail)};
+}
+
+}  // namespace
+
+void Node::Impl::publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done) {
+  auto view = wire::PublishView::verify(std::move(request));
+  if (!view || view->request_count() != 1) {
+    done(refusal(wire::RefusalKind::malformed, view ? "not one request" : view.error().text));
+    return;
+  }
+  accept(*std::move(view), Origin::local, timeout_ms, std::move(done));
+}
+
+void Node::Impl::claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done) {
+  accept(std::move(claim), Origin::local, timeout_ms, std::move(done));
+}
+
+void Node::Impl::accept(std::variant<wire::PublishView, wire::Claim> request, Origin origin, std::uint32_t timeout_ms,
+                        OutcomeDone done) {
+  const auto* events = std::get_if<wire::PublishView>(&request);
+  if (events != nullptr && !config_.topics_auto_create) {
+    if (const auto unknown = unknown_topic(*events)) {
+      done(refusal(wire::RefusalKind::no_topic,
+                   "topic '" + *unknown + "' not found; create it with PUT /v1/topics/" + *unknown));
+      return;
+    }
+  }
+  const bool repeatable = events == nullptr || events->every_event_has_id();
+  WriteJob job{.request = std::move(request),
+               .repeatable = repeatable ? Repeatable::yes : Repeatable::no,
+               .origin = origin,
+               .deadline_us = deadline(timeout_ms),
+               .done = nullptr};
+  const std::size_t bytes = job.bytes();
+  if (auto refused = admit(bytes)) {
+    ++counters_.requests_refused;
+    done(*std::move(refused));
+    return;
+  }
+  pending_bytes_ += bytes;
+  job.done = [this, alive = std::weak_ptr(alive_), bytes, done = std::move(done)](wire::Outcome outcome) mutable {
+    if (!alive.expired()) {
+      pending_bytes_ -= bytes;
+      counters_.requests_refused += std::holds_alternative<wire::Refused>(outcome) ? 1 : 0;
+    }
+    done(std::move(outcome));
+  };
+  submit(std::move(job));
+  settle();
+}
+
+std::optional<wire::Refused> Node::Impl::admit(std::size_t bytes) const {
+  if (phase_ == Phase::failed) {
+    return refusal(wire::RefusalKind::no_leader, "this node stopped: " + why_);
+  }
+  if (phase_ == Phase::draining) {
+    return refusal(wire::RefusalKind::draining, "this node is shutting down; ask another member");
+  }
+  if (pending_bytes_ + bytes > config_.pending_bytes_max || pending() >= config_.pending_requests_max) {
+    return refusal(wire::RefusalKind::overloaded,
+                   std::to_string(pending()) + " requests with " + std::to_string(pending_bytes_) +
+                       " bytes wait for the log already; nothing was stored, try again a little later");
+  }
+  return std::nullopt;
+}
+
+std::size_t Node::Impl::pending() const {
+  return forwarder_.pending() + (coalescer_ ? coalescer_->pending() : 0);
+}
+
+std::optional<std::string> Node::Impl::unknown_topic(const wire::PublishView& request) const {
+  for (const auto topic : request.topics()) {
+    if (!state_.topic_id(topic)) {
+      return std::string(topic);
+    }
+  }
+  return std::nullopt;
+}
+
+void Node::Impl::submit(WriteJob job) {
+  if (replica_ && replica_->leads()) {
+    coalescer_->submit(std::move(job));
+  } else {
+    give_back(std::move(job));
+  }
+}
+
+void Node::Impl::give_back(WriteJob job) {
+  if (job.origin == Origin::forwarded) {
+    job.refuse(wire::RefusalKind::not_leader, "not the leader");
+  } else {
+    forwarder_.submit(std::move(job));
+  }
+}
+
+void Node::Impl::on_event(const raft::Event& event) {
+  if (const auto* changed = std::get_if<raft::RoleChanged>(&event)) {
+    on_role(*changed);
+  } else if (const auto* leader = std::get_if<raft::LeaderChanged>(&event)) {
+    ++counters_.leader_changes;
+    leader_heard_us_ = clock_.steady_us();
+    forwarder_.leader_is(leader->leader);
+  } else if (std::holds_alternative<raft::LogTruncated>(event)) {
+    ++counters_.truncations;
+  } else if (std::holds_alternative<raft::MessageRefused>(event)) {
+    ++counters_.messages_refused;
+  }
+  if (events_.raft) {
+    events_.raft(event);
+  }
+}
+
+void Node::Impl::on_role(const raft::RoleChanged& changed) {
+  if (changed.role == raft::Role::leader) {
+    ++counters_.leader_changes;
+    forwarder_.leader_is(self_);
+    return;
+  }
+  if (changed.role == raft::Role::candidate) {
+    ++counters_.elections_started;
+  }
+  forwarder_.leader_is(changed.leader);
+  coalescer_->leadership_lost();
+}
+
+void Node::Impl::on_applied(const DecodedEntry& entry, Applied& applied) {
+  ++counters_.entries_applied;
+  counters_.events_stored += applied.stored;
+  counters_.events_duplicate += applied.duplicates;
+  log_time_.at_least(state_.time_ms());
+  coalescer_->applied(entry, applied.outcomes);
+  advanced_.insert(advanced_.end(), applied.topics.begin(), applied.topics.end());
+}
+
+void Node::Impl::on_settled() {
+  replica_->applied(state_.applied_index());
+  if (!advanced_.empty()) {
+    std::vector<std::string_view> names;
+    std::ranges::sort(advanced_);
+    advanced_.erase(std::ranges::unique(advanced_).begin(), advanced_.end());
+    for (const auto topic : advanced_) {
+      names.push_back(state_.topic_name(topic));
+    }
+    advanced_.clear();
+    waiters_.advance(names);
+  }
+  answer_applied_waits();
+  settle();
+}
+
+}  // namespace weir::broker

@@ -1,0 +1,65 @@
+// What the core of a broker (Node and what it owns) needs from the world: a disk, a network, clocks. No Asio here: the
+// real ones are in broker/disk_thread and broker/peer_links, the simulator's in tests/sim.
+//
+// Thread rule: called from the core strand only; every callback is run on the core strand, never from inside the call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "raft/entry.hpp"
+#include "raft/types.hpp"
+#include "storage/error.hpp"
+#include "wire/peer_message.hpp"
+
+namespace weir::broker {
+
+/// One turn's writes, owned.
+struct DiskWrite {
+  std::optional<raft::HardState> hard_state;
+  std::optional<raft::Index> truncate_from;
+  std::vector<raft::Entry> entries;
+};
+
+/// The storage thread. Writes are carried out in the order given and may share one commit; the queue needs no bound of
+/// its own because Raft bounds what is uncommitted and peers bound what arrives.
+class Disk {
+ public:
+  using WriteDone = std::move_only_function<void(std::expected<void, storage::Error>)>;
+  using ReadDone = std::move_only_function<void(std::expected<std::vector<raft::Entry>, storage::Error>)>;
+
+  virtual ~Disk() = default;
+  /// `done` runs when this write and all before it are durable, or have failed.
+  virtual void write(DiskWrite write, WriteDone done) = 0;
+  /// As storage::LogStore::read, on the reader thread, beside writes.
+  virtual void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) = 0;
+};
+
+/// What became of a message given to the network.
+enum class Sent : std::uint8_t {
+  queued = 1,   ///< on its way; it may still be lost
+  dropped = 2,  ///< no connection, or the queue is full: it will not arrive
+};
+
+class PeerNetwork {
+ public:
+  virtual ~PeerNetwork() = default;
+  /// To the member `to`, over the connection this node dialled. Bounded: beyond kPeerQueueBytesMax it drops.
+  virtual Sent send(raft::NodeId to, wire::PeerMessage message) = 0;
+};
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  [[nodiscard]] virtual std::uint64_t wall_ms() const = 0;    ///< ms since 1970; may jump
+  [[nodiscard]] virtual std::uint64_t steady_us() const = 0;  ///< microseconds; never falls
+};
+
+/// 64 MiB: what a leader may have in flight to one follower (16 MiB) and forwarded requests fit several times.
+inline constexpr std::size_t kPeerQueueBytesMax = std::size_t{64} << 20U;
+
+}  // namespace weir::broker

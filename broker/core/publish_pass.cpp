@@ -1,0 +1,194 @@
+#include "broker/core/publish_pass.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "raft/check.hpp"
+
+namespace weir::broker {
+
+StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const EntrySource& earlier)
+    : state_(state), entry_(entry), events_(*entry->publish()), earlier_(earlier), results_(events_.event_count()) {}
+
+Applied StateMachine::PublishPass::run() {
+  applied_.outcomes.reserve(events_.request_count());
+  for (std::uint32_t i = 0; i < events_.request_count(); ++i) {
+    applied_.outcomes.push_back(decide(events_.request(i)));
+  }
+  finish();
+  return std::move(applied_);
+}
+
+wire::Outcome StateMachine::PublishPass::decide(const wire::RequestView& request) {
+  auto findings = check_ids(request);
+  if (!findings) {
+    skip(request);
+    return findings.error();
+  }
+  // A repeat is recognised before anything else is checked: if all its events are stored already, so was it.
+  const bool repeat = std::ranges::none_of(*findings, [](const Finding& f) { return f.kind == Finding::Kind::fresh; });
+  if (!repeat) {
+    if (auto refused = check_expectations(request)) {
+      skip(request);
+      return *std::move(refused);
+    }
+  }
+  return store(request, *findings);
+}
+
+std::expected<std::vector<StateMachine::PublishPass::Finding>, wire::Refused> StateMachine::PublishPass::check_ids(
+    const wire::RequestView& request) {
+  std::vector<Finding> findings;
+  findings.reserve(request.event_count);
+  std::map<IdKey, std::uint32_t> siblings;
+  for (std::uint32_t i = 0; i < request.event_count; ++i) {
+    auto finding = check_id(request, request.first_event + i, siblings);
+    if (!finding) {
+      return std::unexpected(std::move(finding.error()));
+    }
+    findings.push_back(*finding);
+  }
+  return findings;
+}
+
+std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::PublishPass::check_id(
+    const wire::RequestView& request, std::uint32_t ordinal, std::map<IdKey, std::uint32_t>& siblings) {
+  const auto id = events_.id(ordinal);
+  if (id.empty()) {
+    return Finding{};
+  }
+  const std::uint32_t number = events_.topic_number(ordinal);
+  const auto source = events_.source(ordinal);
+  if (const auto known = state_.match(events_.topics()[number], source, id, earlier_)) {
+    return compare(*known, ordinal, ordinal - request.first_event);
+  }
+  if (request.event_count == 1) {
+    return Finding{};
+  }
+  const auto [sibling, is_first] = siblings.try_emplace(IdKey{number, source, id}, ordinal);
+  if (is_first) {
+    return Finding{};
+  }
+  if (wire::content_digest(events_.event(sibling->second)) != wire::content_digest(events_.event(ordinal))) {
+    return std::unexpected(
+        wire::Refused{.kind = wire::RefusalKind::id_reuse,
+                      .event = ordinal - request.first_event,
+                      .offset = {},
+                      .detail = "the same id stands twice in this batch with different content; nothing was stored"});
+  }
+  return Finding{.kind = Finding::Kind::duplicate_of_sibling, .original = {}, .sibling = sibling->second};
+}
+
+std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::PublishPass::compare(
+    const Match& match, std::uint32_t ordinal, std::uint32_t in_request) {
+  const auto* stored = match.entry->publish();
+  if (stored == nullptr) {
+    return std::unexpected(wire::Refused{.kind = wire::RefusalKind::id_claimed,
+                                         .event = in_request,
+                                         .offset = {},
+                                         .detail = "this id was claimed without an event"});
+  }
+  wire::EventResult original = match.entry == entry_ ? results_[match.place.ordinal] : state_.original(match);
+  original.storing = wire::Storing::duplicate;
+  if (wire::content_digest(stored->event(match.place.ordinal)) != wire::content_digest(events_.event(ordinal))) {
+    return std::unexpected(wire::Refused{.kind = wire::RefusalKind::id_reuse,
+                                         .event = in_request,
+                                         .offset = original.offset,
+                                         .detail = "this id was stored with other content at offset " +
+                                                   std::to_string(original.offset.value) + "; nothing was stored now"});
+  }
+  return Finding{.kind = Finding::Kind::duplicate, .original = original, .sibling = 0};
+}
+
+std::optional<wire::Refused> StateMachine::PublishPass::check_expectations(const wire::RequestView& request) const {
+  for (const auto& expectation : request.expectations) {
+    const auto next = next_offset(expectation.topic);
+    if (next != expectation.next) {
+      return wire::Refused{.kind = wire::RefusalKind::expectation_failed,
+                           .event = 0,
+                           .offset = next,
+                           .detail = "topic '" + std::string(expectation.topic) + "': next offset is " +
+                                     std::to_string(next.value) + ", not " + std::to_string(expectation.next.value)};
+    }
+  }
+  return std::nullopt;
+}
+
+raft::Offset StateMachine::PublishPass::next_offset(std::string_view topic) const {
+  for (const auto& [number, part] : parts_) {
+    if (events_.topics()[number] == topic) {
+      return part.first_offset + part.count;
+    }
+  }
+  const auto known = state_.topic_id(topic);
+  return known ? state_.events_.next_offset(*known) : raft::Offset{};
+}
+
+wire::Outcome StateMachine::PublishPass::store(const wire::RequestView& request, const std::vector<Finding>& findings) {
+  wire::Published published;
+  published.results.reserve(findings.size());
+  for (std::uint32_t i = 0; i < findings.size(); ++i) {
+    const std::uint32_t ordinal = request.first_event + i;
+    const Finding& finding = findings[i];
+    if (finding.kind == Finding::Kind::fresh) {
+      published.results.push_back(store_event(ordinal));
+      ++applied_.stored;
+      continue;
+    }
+    skipped_.push_back(ordinal);
+    ++applied_.duplicates;
+    wire::EventResult original =
+        finding.kind == Finding::Kind::duplicate ? finding.original : results_[finding.sibling];
+    original.storing = wire::Storing::duplicate;
+    published.results.push_back(original);
+  }
+  return published;
+}
+
+wire::EventResult StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
+  const std::uint32_t number = events_.topic_number(ordinal);
+  auto part = parts_.find(number);
+  if (part == parts_.end()) {
+    const raft::TopicId topic = state_.topic_for(events_.topics()[number]);
+    part = parts_.emplace(number, Part{.topic = topic, .first_offset = state_.events_.next_offset(topic)}).first;
+  }
+  const wire::EventResult result{.offset = part->second.first_offset + part->second.count,
+                                 .position = state_.last_position() + 1 + stored_,
+                                 .time_ms = state_.time_ms_,
+                                 .storing = wire::Storing::stored};
+  ++part->second.count;
+  ++stored_;
+  results_[ordinal] = result;
+  if (const auto id = events_.id(ordinal); !id.empty()) {
+    const wire::Hash128 hash = wire::id_hash(events_.topics()[number], events_.source(ordinal), id);
+    state_.ids_.insert({.high = hash.high, .low = hash.low}, {.log_index = entry_->index, .ordinal = ordinal});
+  }
+  return result;
+}
+
+void StateMachine::PublishPass::skip(const wire::RequestView& request) {
+  for (std::uint32_t i = 0; i < request.event_count; ++i) {
+    skipped_.push_back(request.first_event + i);
+  }
+}
+
+void StateMachine::PublishPass::finish() {
+  if (stored_ == 0) {
+    return;
+  }
+  storage::EntryRow row{.log_index = entry_->index,
+                        .first_position = state_.last_position().next(),
+                        .stored_count = stored_,
+                        .time_ms = state_.time_ms_,
+                        .skipped = std::move(skipped_),
+                        .topics = {}};
+  for (const auto& [number, part] : parts_) {
+    row.topics.push_back({.topic = part.topic, .first_offset = part.first_offset, .count = part.count});
+    applied_.topics.push_back(part.topic);
+    state_.topics_[part.topic.value].last_time_ms = state_.time_ms_;
+  }
+  state_.events_.add(row);
+}
+
+}  // namespace weir::broker

@@ -1,0 +1,61 @@
+// One PUBLISH entry going through the state machine. Internal to apply. Runs on the core strand, within one call.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "broker/core/state_machine.hpp"
+
+namespace weir::broker {
+
+/// Checks each request in the order of DESIGN §4 (ids, then expectations) before it has any effect; then gives its new
+/// events offsets and positions. Requests see the effects of those before them in the same entry.
+class StateMachine::PublishPass {
+ public:
+  PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const EntrySource& earlier);
+  Applied run();
+
+ private:
+  /// What a request's ids say about one of its events.
+  struct Finding {
+    enum class Kind : std::uint8_t { fresh, duplicate, duplicate_of_sibling } kind = Kind::fresh;
+    wire::EventResult original;  ///< of a duplicate
+    std::uint32_t sibling = 0;   ///< ordinal of an earlier event of the same request
+  };
+  struct Part {
+    raft::TopicId topic;
+    raft::Offset first_offset;
+    std::uint32_t count = 0;
+  };
+  using IdKey = std::tuple<std::uint32_t, std::string_view, std::string_view>;  ///< topic number, source, id
+
+  wire::Outcome decide(const wire::RequestView& request);
+  /// The refusal that ids ask for, or what they say about each event.
+  std::expected<std::vector<Finding>, wire::Refused> check_ids(const wire::RequestView& request);
+  std::expected<Finding, wire::Refused> check_id(const wire::RequestView& request, std::uint32_t ordinal,
+                                                 std::map<IdKey, std::uint32_t>& siblings);
+  std::expected<Finding, wire::Refused> compare(const Match& match, std::uint32_t ordinal, std::uint32_t in_request);
+  [[nodiscard]] std::optional<wire::Refused> check_expectations(const wire::RequestView& request) const;
+  [[nodiscard]] raft::Offset next_offset(std::string_view topic) const;
+  wire::Outcome store(const wire::RequestView& request, const std::vector<Finding>& findings);
+  wire::EventResult store_event(std::uint32_t ordinal);
+  void skip(const wire::RequestView& request);
+  void finish();
+
+  StateMachine& state_;
+  DecodedEntryPtr entry_;
+  const wire::PublishView& events_;
+  const EntrySource& earlier_;
+  Applied applied_;
+  std::map<std::uint32_t, Part> parts_;     ///< by the topic's number in the entry: those that got events
+  std::vector<std::uint32_t> skipped_;      ///< ascending
+  std::vector<wire::EventResult> results_;  ///< of this entry's events stored so far, by ordinal
+  std::uint32_t stored_ = 0;
+};
+
+}  // namespace weir::broker

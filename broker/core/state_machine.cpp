@@ -1,0 +1,180 @@
+#include "broker/core/state_machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/publish_pass.hpp"
+#include "raft/check.hpp"
+
+namespace weir::broker {
+namespace {
+
+[[nodiscard]] storage::IdHash hash_of(std::string_view topic, std::string_view source, std::string_view id) {
+  const wire::Hash128 hash = wire::id_hash(topic, source, id);
+  return {.high = hash.high, .low = hash.low};
+}
+
+/// The id at `ordinal` of an entry is this one, not just one with the same hash.
+[[nodiscard]] bool is_same_id(const DecodedEntry& entry, std::uint32_t ordinal, std::string_view topic,
+                              std::string_view source, std::string_view id) {
+  if (const auto* events = entry.publish()) {
+    return events->id(ordinal) == id && events->source(ordinal) == source &&
+           events->topics()[events->topic_number(ordinal)] == topic;
+  }
+  const auto* dedup = entry.dedup();
+  WEIR_CHECK(dedup != nullptr && ordinal < dedup->claims.size());
+  const auto& claim = dedup->claims[ordinal];
+  return claim.id == id && claim.source == source && claim.topic == topic;
+}
+
+/// How many of the stored events before `ordinal` (those not skipped) are of the topic with this number in the entry.
+[[nodiscard]] std::uint32_t rank_in_topic(const wire::PublishView& events, const std::vector<std::uint32_t>& skipped,
+                                          std::uint32_t ordinal, std::uint32_t topic_number) {
+  std::uint32_t rank = 0;
+  auto skip = skipped.begin();
+  for (std::uint32_t i = 0; i < ordinal; ++i) {
+    if (skip != skipped.end() && *skip == i) {
+      ++skip;
+    } else if (events.topic_number(i) == topic_number) {
+      ++rank;
+    }
+  }
+  return rank;
+}
+
+}  // namespace
+
+std::vector<raft::Index> StateMachine::lookups(const DecodedEntry& entry) const {
+  std::vector<raft::Index> indexes;
+  const auto add = [this, &indexes](std::string_view topic, std::string_view source, std::string_view id) {
+    for (const auto& place : ids_.find(hash_of(topic, source, id))) {
+      indexes.push_back(place.log_index);
+    }
+  };
+  if (const auto* events = entry.publish()) {
+    for (std::uint32_t i = 0; i < events->event_count(); ++i) {
+      if (const auto id = events->id(i); !id.empty()) {
+        add(events->topics()[events->topic_number(i)], events->source(i), id);
+      }
+    }
+  } else if (const auto* dedup = entry.dedup()) {
+    for (const auto& claim : dedup->claims) {
+      add(claim.topic, claim.source, claim.id);
+    }
+  }
+  std::ranges::sort(indexes);
+  indexes.erase(std::ranges::unique(indexes).begin(), indexes.end());
+  return indexes;
+}
+
+Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& earlier) {
+  WEIR_CHECK(entry->index == applied_index_.next());
+  applied_index_ = entry->index;
+  time_ms_ = std::max(time_ms_, entry->time_ms());
+  Applied applied;
+  // Claims of this very entry are found like those of earlier ones.
+  const EntrySource with_this = [&entry, &earlier](raft::Index index) {
+    return index == entry->index ? entry : earlier(index);
+  };
+  if (entry->publish() != nullptr) {
+    applied = PublishPass(*this, entry, with_this).run();
+  } else if (const auto* dedup = entry->dedup()) {
+    for (std::uint32_t i = 0; i < dedup->claims.size(); ++i) {
+      applied.outcomes.emplace_back(claim(dedup->claims[i], entry->index, i, with_this));
+    }
+  } else if (const auto* config = std::get_if<wire::ConfigEntry>(&entry->content)) {
+    applied.config = *config;
+  }
+  return applied;
+}
+
+std::optional<StateMachine::Match> StateMachine::match(std::string_view topic, std::string_view source,
+                                                       std::string_view id, const EntrySource& earlier) const {
+  for (const auto& place : ids_.find(hash_of(topic, source, id))) {
+    auto entry = earlier(place.log_index);
+    WEIR_CHECK(entry != nullptr);
+    if (is_same_id(*entry, place.ordinal, topic, source, id)) {
+      return Match{.place = place, .entry = std::move(entry)};
+    }
+  }
+  return std::nullopt;
+}
+
+wire::EventResult StateMachine::original(const Match& match) const {
+  const auto row = events_.find(match.place.log_index);
+  const auto* events = match.entry->publish();
+  WEIR_CHECK(row.has_value() && events != nullptr);
+  const std::uint32_t ordinal = match.place.ordinal;
+  const auto skipped_before =
+      static_cast<std::uint32_t>(std::ranges::lower_bound(row->skipped, ordinal) - row->skipped.begin());
+  const std::uint32_t number = events->topic_number(ordinal);
+  const auto topic = topic_id(events->topics()[number]);
+  WEIR_CHECK(topic.has_value());
+  const auto part = std::ranges::find(row->topics, *topic, &storage::TopicPart::topic);
+  WEIR_CHECK(part != row->topics.end());
+  const std::uint32_t rank =
+      row->topics.size() == 1 ? ordinal - skipped_before : rank_in_topic(*events, row->skipped, ordinal, number);
+  return {.offset = part->first_offset + rank,
+          .position = row->first_position + (ordinal - skipped_before),
+          .time_ms = row->time_ms,
+          .storing = wire::Storing::duplicate};
+}
+
+wire::Claimed StateMachine::describe(const Match& match) const {
+  if (match.entry->publish() != nullptr) {
+    return {.state = wire::ClaimState::published_before, .original = original(match)};
+  }
+  wire::EventResult claimed;
+  claimed.time_ms = match.entry->time_ms();
+  claimed.storing = wire::Storing::duplicate;
+  return {.state = wire::ClaimState::claimed_before, .original = claimed};
+}
+
+wire::Claimed StateMachine::claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal,
+                                  const EntrySource& earlier) {
+  if (const auto found = match(claim.topic, claim.source, claim.id, earlier)) {
+    return describe(*found);
+  }
+  ids_.insert(hash_of(claim.topic, claim.source, claim.id), {.log_index = index, .ordinal = ordinal});
+  wire::EventResult now;
+  now.time_ms = time_ms_;
+  return {.state = wire::ClaimState::claimed_now, .original = now};
+}
+
+raft::TopicId StateMachine::topic_for(std::string_view name) {
+  if (const auto known = topic_id(name)) {
+    return *known;
+  }
+  const raft::TopicId created{topics_.size()};
+  topics_.push_back({.name = std::string(name), .last_time_ms = 0});
+  topic_ids_.emplace(name, created);
+  return created;
+}
+
+std::optional<raft::TopicId> StateMachine::topic_id(std::string_view name) const {
+  const auto place = topic_ids_.find(name);
+  return place == topic_ids_.end() ? std::nullopt : std::optional(place->second);
+}
+
+TopicInfo StateMachine::topic_info(raft::TopicId topic) const {
+  const auto& known = topics_[topic.value];
+  return {.name = known.name,
+          .first_offset = {},
+          .next_offset = events_.next_offset(topic),
+          .last_time_ms = known.last_time_ms};
+}
+
+std::vector<raft::Index> StateMachine::candidates(const wire::Claim& id) const {
+  std::vector<raft::Index> indexes;
+  for (const auto& place : ids_.find(hash_of(id.topic, id.source, id.id))) {
+    indexes.push_back(place.log_index);
+  }
+  return indexes;
+}
+
+std::optional<wire::Claimed> StateMachine::find_id(const wire::Claim& id, const EntrySource& earlier) const {
+  const auto found = match(id.topic, id.source, id.id, earlier);
+  return found ? std::optional(describe(*found)) : std::nullopt;
+}
+
+}  // namespace weir::broker

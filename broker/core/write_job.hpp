@@ -1,0 +1,69 @@
+// A client's write on its way into the log. Core strand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "wire/entry.hpp"
+#include "wire/outcome.hpp"
+
+namespace weir::broker {
+
+/// May the same write be handed over twice? Only if every event has an id: then the second time changes nothing.
+enum class Repeatable : std::uint8_t { yes = 1, no = 2 };
+
+/// Where the client asked: here, or on another node that forwarded it.
+enum class Origin : std::uint8_t { local = 1, forwarded = 2 };
+
+/// What a claim takes in a DEDUP entry beside its text: its table and its offsets.
+inline constexpr std::size_t kClaimOverheadBytes = 48;
+
+/// Of a write that was handed to a leader whose answer is missing.
+inline constexpr const char* kHandedOver =
+    "the leader was lost after the write was handed over; it may or may not be stored: repeat the same request with "
+    "its "
+    "ids";
+
+struct WriteJob {
+  std::variant<wire::PublishView, wire::Claim> request;
+  Repeatable repeatable = Repeatable::no;
+  Origin origin = Origin::local;
+  std::uint64_t deadline_us = 0;  ///< steady clock
+  /// Times it was handed to another node and not answered: each of them may still store it.
+  std::uint32_t open_hand_overs = 0;
+  std::move_only_function<void(wire::Outcome)> done;
+
+  [[nodiscard]] std::size_t bytes() const {
+    if (const auto* events = std::get_if<wire::PublishView>(&request)) {
+      return events->bytes().size();
+    }
+    const auto& claim = std::get<wire::Claim>(request);
+    return kClaimOverheadBytes + claim.topic.size() + claim.source.size() + claim.id.size();
+  }
+  /// FAULTS 65: refused means that it will never be stored. While another node may still store it, a refusal that does
+  /// not hold whatever that node does is told as unknown.
+  void answer(wire::Outcome outcome) {
+    const auto* refused = std::get_if<wire::Refused>(&outcome);
+    if (refused != nullptr && open_hand_overs > 0 && !is_final(refused->kind)) {
+      outcome =
+          wire::Refused{.kind = wire::RefusalKind::outcome_unknown, .event = 0, .offset = {}, .detail = kHandedOver};
+    }
+    done(std::move(outcome));
+  }
+  void refuse(wire::RefusalKind kind, std::string detail) {
+    answer(wire::Refused{.kind = kind, .event = 0, .offset = {}, .detail = std::move(detail)});
+  }
+
+ private:
+  [[nodiscard]] static bool is_final(wire::RefusalKind kind) {
+    return kind == wire::RefusalKind::id_reuse || kind == wire::RefusalKind::id_claimed ||
+           kind == wire::RefusalKind::too_large || kind == wire::RefusalKind::malformed;
+  }
+};
+
+}  // namespace weir::broker

@@ -1,0 +1,113 @@
+// The two storage threads: one writes, one reads beside it (core/ports.hpp, Disk).
+// write, read, found and stop are called on the core strand; the store must outlive this, and this the core's last use.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <condition_variable>
+#include <cstddef>
+#include <expected>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "broker/core/ports.hpp"
+#include "storage/log_store.hpp"
+
+namespace weir::broker {
+
+/// Jobs from the core to one storage thread. A mutex, although the house has nearly none: it stands between exactly two
+/// threads, is held for a push or a swap, and once a batch; the condition variable with it is what lets an idle disk
+/// thread sleep.
+template <class Job>
+class JobQueue {
+ public:
+  void push(Job job) {
+    {
+      const std::scoped_lock lock(mutex_);
+      jobs_.push_back(std::move(job));
+    }
+    filled_.notify_one();
+  }
+  void close() {
+    {
+      const std::scoped_lock lock(mutex_);
+      closed_ = true;
+    }
+    filled_.notify_one();
+  }
+  /// Waits for jobs and takes all of them; empty = closed and nothing left.
+  [[nodiscard]] std::vector<Job> take_all() {
+    std::unique_lock lock(mutex_);
+    filled_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
+    return std::exchange(jobs_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::vector<Job> jobs_;
+  bool closed_ = false;
+};
+
+class DiskThread final : public Disk {
+ public:
+  /// `core`: where every `done` runs.
+  DiskThread(storage::LogStore& store, boost::asio::any_io_executor core);
+  /// As stop(), and waits for the threads.
+  ~DiskThread() override;
+  DiskThread(const DiskThread&) = delete;
+  DiskThread& operator=(const DiskThread&) = delete;
+
+  /// All writes that wait when the disk becomes free share one LogStore::append: group commit without a timer. After
+  /// the first error nothing is written any more and every later write is answered with that error (FAULTS 41).
+  void write(DiskWrite write, WriteDone done) override;
+  void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override;
+  /// Node::Founding: storage::LogStore::found, in order with the writes.
+  void found(std::string cluster_id, raft::Entry config, WriteDone done);
+
+  /// Takes nothing new; `stopped` runs on the core when everything given before is done. Call once.
+  void stop(std::move_only_function<void()> stopped);
+
+ private:
+  struct WriteJob {
+    DiskWrite write;
+    WriteDone done;
+  };
+  struct FoundJob {
+    std::string cluster_id;
+    raft::Entry config;
+    WriteDone done;
+  };
+  struct ReadJob {
+    raft::Index first;
+    raft::Index last;
+    std::size_t bytes_max;
+    ReadDone done;
+  };
+  using WriterJob = std::variant<WriteJob, FoundJob>;
+  using Result = std::expected<void, storage::Error>;
+  struct Completion {
+    WriteDone done;
+    Result result;
+  };
+
+  void run_writer();
+  void run_reader();
+  [[nodiscard]] Result append(std::vector<WriteJob>& batch);
+  [[nodiscard]] Result found(const FoundJob& job);
+
+  storage::LogStore& store_;
+  boost::asio::any_io_executor core_;
+  JobQueue<WriterJob> writer_jobs_;
+  JobQueue<ReadJob> reader_jobs_;
+  /// The writer's own: the first error, which all later writes get.
+  std::optional<storage::Error> failed_;
+  std::jthread writer_;
+  std::jthread reader_;
+};
+
+}  // namespace weir::broker

@@ -1,0 +1,128 @@
+#include "broker/gateway.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "broker/hop.hpp"
+
+namespace weir::broker {
+namespace asio = boost::asio;
+
+Gateway::Gateway(asio::any_io_executor core, Node& node) : core_(std::move(core)), node_(node) {}
+
+asio::awaitable<wire::Outcome> Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms) {
+  return hop_and_wait<wire::Outcome>(core_,
+                                     [&node = node_, request = std::move(request), timeout_ms](auto done) mutable {
+                                       node.publish(std::move(request), timeout_ms, std::move(done));
+                                     });
+}
+
+asio::awaitable<wire::Outcome> Gateway::claim(wire::Claim claim, std::uint32_t timeout_ms) {
+  return hop_and_wait<wire::Outcome>(core_, [&node = node_, claim = std::move(claim), timeout_ms](auto done) mutable {
+    node.claim(std::move(claim), timeout_ms, std::move(done));
+  });
+}
+
+void Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
+                      std::move_only_function<void(wire::Outcome)> done) {
+  asio::post(core_, [&node = node_, request = std::move(request), timeout_ms, reply_on = std::move(reply_on),
+                     done = std::move(done)]() mutable {
+    node.publish(std::move(request), timeout_ms,
+                 [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
+                   asio::post(reply_on, [done = std::move(done), outcome = std::move(outcome)]() mutable {
+                     done(std::move(outcome));
+                   });
+                 });
+  });
+}
+
+asio::awaitable<std::expected<ReadStart, StartError>> Gateway::start_read(std::shared_ptr<const Selector> selector,
+                                                                          From from) {
+  return hop<std::expected<ReadStart, StartError>>(
+      core_, [&node = node_, selector = std::move(selector), from = std::move(from)] {
+        return node.start_read(*selector, from);
+      });
+}
+
+asio::awaitable<std::expected<ReadBatch, ReadError>> Gateway::read(std::shared_ptr<const Selector> selector,
+                                                                   ReadState from, ReadLimits limits) {
+  return hop_and_wait<std::expected<ReadBatch, ReadError>>(
+      core_, [&node = node_, selector = std::move(selector), from, limits](auto done) mutable {
+        node.read(*selector, from, limits, std::move(done));
+      });
+}
+
+namespace {
+
+/// A reader that waits. The timer and `woken` belong to the reader's executor, the rest to the core.
+struct Wait {
+  explicit Wait(const asio::any_io_executor& reader) : timer(reader) {}
+  asio::steady_timer timer;
+  bool woken = false;
+  std::optional<WaiterId> waiter;  ///< core strand; none before and after it waits there
+};
+
+}  // namespace
+
+// One way out: the timer. An event and a cancellation both end the timer's wait; the latter through the coroutine's own
+// cancellation slot.
+asio::awaitable<Gateway::Woken> Gateway::wait(std::shared_ptr<const Selector> selector, raft::Position after,
+                                              std::chrono::milliseconds timeout) {
+  const asio::any_io_executor reader = co_await asio::this_coro::executor;
+  auto wait = std::make_shared<Wait>(reader);
+  wait->timer.expires_after(timeout);
+  asio::post(core_, [&node = node_, wait, selector = std::move(selector), after] {
+    wait->waiter = node.wait(*selector, after, [wait] {
+      wait->waiter.reset();
+      asio::post(wait->timer.get_executor(), [wait] {
+        wait->woken = true;
+        wait->timer.cancel();
+      });
+    });
+  });
+  co_await wait->timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (wait->woken) co_return Woken::event;
+  asio::post(core_, [&node = node_, wait] {
+    if (wait->waiter) node.cancel(*std::exchange(wait->waiter, std::nullopt));
+  });
+  co_return Woken::timeout;
+}
+
+asio::awaitable<bool> Gateway::wait_applied(raft::Position position, std::uint32_t timeout_ms) {
+  return hop_and_wait<bool>(core_, [&node = node_, position, timeout_ms](auto done) mutable {
+    node.wait_applied(position, timeout_ms, std::move(done));
+  });
+}
+
+asio::awaitable<bool> Gateway::barrier(std::uint32_t timeout_ms) {
+  return hop_and_wait<bool>(
+      core_, [&node = node_, timeout_ms](auto done) mutable { node.barrier(timeout_ms, std::move(done)); });
+}
+
+asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> Gateway::find_id(wire::Claim id) {
+  return hop_and_wait<std::expected<std::optional<wire::Claimed>, ReadError>>(
+      core_, [&node = node_, id = std::move(id)](auto done) mutable { node.find_id(std::move(id), std::move(done)); });
+}
+
+asio::awaitable<NodeStatus> Gateway::status() {
+  return hop<NodeStatus>(core_, [&node = node_] { return node.status(); });
+}
+
+asio::awaitable<Counters> Gateway::counters() {
+  return hop<Counters>(core_, [&node = node_] { return node.counters(); });
+}
+
+asio::awaitable<std::vector<TopicInfo>> Gateway::topics() {
+  return hop<std::vector<TopicInfo>>(core_, [&node = node_] { return node.topics(); });
+}
+
+asio::awaitable<std::expected<LogOutline, ReadError>> Gateway::log_outline(raft::Index from, std::uint32_t limit) {
+  return hop_and_wait<std::expected<LogOutline, ReadError>>(
+      core_, [&node = node_, from, limit](auto done) mutable { node.log_outline(from, limit, std::move(done)); });
+}
+
+}  // namespace weir::broker

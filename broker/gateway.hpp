@@ -1,0 +1,53 @@
+// The core node, as sessions on other threads see it: each call hops to the core strand and comes back on the caller's
+// executor. Thread-safe. Outlives all sessions; the node outlives it.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "broker/core/node.hpp"
+
+namespace weir::broker {
+
+class Gateway {
+ public:
+  Gateway(boost::asio::any_io_executor core, Node& node);
+
+  // Parameters by value: the coroutine may outlive the caller's frame.
+  boost::asio::awaitable<wire::Outcome> publish(raft::Bytes request, std::uint32_t timeout_ms);
+  boost::asio::awaitable<wire::Outcome> claim(wire::Claim claim, std::uint32_t timeout_ms);
+  /// For pipelined writers (WebSocket): no coroutine per request. `done` runs on `reply_on`.
+  void publish(raft::Bytes request, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
+               std::move_only_function<void(wire::Outcome)> done);
+
+  boost::asio::awaitable<std::expected<ReadStart, StartError>> start_read(std::shared_ptr<const Selector> selector,
+                                                                          From from);
+  boost::asio::awaitable<std::expected<ReadBatch, ReadError>> read(std::shared_ptr<const Selector> selector,
+                                                                   ReadState from, ReadLimits limits);
+  enum class Woken : std::uint8_t { event = 1, timeout = 2 };
+  /// Until an event that matches exists after `after`, or `timeout` passed. Supports per-operation cancellation
+  /// (terminal): a cancelled wait leaves nothing behind on the node.
+  boost::asio::awaitable<Woken> wait(std::shared_ptr<const Selector> selector, raft::Position after,
+                                     std::chrono::milliseconds timeout);
+  boost::asio::awaitable<bool> wait_applied(raft::Position position, std::uint32_t timeout_ms);
+  boost::asio::awaitable<bool> barrier(std::uint32_t timeout_ms);
+  boost::asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> find_id(wire::Claim id);
+
+  boost::asio::awaitable<NodeStatus> status();
+  boost::asio::awaitable<Counters> counters();
+  boost::asio::awaitable<std::vector<TopicInfo>> topics();
+  boost::asio::awaitable<std::expected<LogOutline, ReadError>> log_outline(raft::Index from, std::uint32_t limit);
+
+ private:
+  boost::asio::any_io_executor core_;
+  Node& node_;
+};
+
+}  // namespace weir::broker

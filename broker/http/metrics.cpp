@@ -1,0 +1,134 @@
+#include "broker/http/metrics.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace weir::broker::http {
+
+namespace {
+
+void add_family(std::string& out, std::string_view name, std::string_view type, std::string_view help) {
+  out += "# HELP ";
+  out += name;
+  out += ' ';
+  out += help;
+  out += "\n# TYPE ";
+  out += name;
+  out += ' ';
+  out += type;
+  out += '\n';
+}
+
+void add_sample(std::string& out, std::string_view name, std::string_view labels, const std::string& value) {
+  out += name;
+  out += labels;
+  out += ' ';
+  out += value;
+  out += '\n';
+}
+
+void add(std::string& out, std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+  add_family(out, name, type, help);
+  add_sample(out, name, "", std::to_string(value));
+}
+
+std::string seconds(std::uint64_t us) {
+  std::string text = std::to_string(us % 1'000'000);
+  return std::to_string(us / 1'000'000) + '.' + std::string(6 - text.size(), '0') + text;
+}
+
+void add_node(std::string& out, const NodeStatus& status) {
+  const auto gauge = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+    add(out, name, "gauge", help, value);
+  };
+  gauge("weir_raft_term", "Current term.", status.term.value);
+  gauge("weir_raft_is_leader", "1 on the leader.", status.role == raft::Role::leader ? 1 : 0);
+  gauge("weir_raft_has_leader", "1 while a leader is known.", status.leader ? 1 : 0);
+  gauge("weir_raft_last_index", "Last log index.", status.last_index.value);
+  gauge("weir_raft_durable_index", "Last log index on this disk.", status.durable_index.value);
+  gauge("weir_raft_commit_index", "Commit index.", status.commit_index.value);
+  gauge("weir_raft_applied_index", "Last applied index.", status.applied_index.value);
+  gauge("weir_position", "Position of the last event applied.", status.position.value);
+  gauge("weir_members", "Members of the cluster.", status.members.size());
+  gauge("weir_ready", "1 while this node serves reads and writes.",
+        status.phase == Phase::running && status.leader ? 1 : 0);
+}
+
+void add_counters(std::string& out, const Counters& counters) {
+  const auto counter = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+    add(out, name, "counter", help, value);
+  };
+  const auto gauge = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+    add(out, name, "gauge", help, value);
+  };
+  counter("weir_raft_elections_started_total", "Elections this node started.", counters.elections_started);
+  counter("weir_raft_leader_changes_total", "Changes of leader seen.", counters.leader_changes);
+  counter("weir_raft_truncations_total", "Log suffixes removed on conflict.", counters.truncations);
+  counter("weir_peer_messages_refused_total", "Peer messages refused.", counters.messages_refused);
+  counter("weir_events_stored_total", "Events applied.", counters.events_stored);
+  counter("weir_events_duplicate_total", "Events recognised as stored before.", counters.events_duplicate);
+  counter("weir_requests_refused_total", "Publish requests refused.", counters.requests_refused);
+  counter("weir_entries_applied_total", "Log entries applied.", counters.entries_applied);
+  counter("weir_requests_forwarded_total", "Requests forwarded to the leader.", counters.forwarded);
+  counter("weir_disk_writes_total", "Durable writes.", counters.disk_writes);
+  add_family(out, "weir_disk_write_seconds_total", "counter", "Time in durable writes.");
+  add_sample(out, "weir_disk_write_seconds_total", "", seconds(counters.disk_write_us));
+  add_family(out, "weir_disk_write_p99_seconds", "gauge", "99th percentile of the last durable writes.");
+  add_sample(out, "weir_disk_write_p99_seconds", "", seconds(counters.disk_write_us_p99));
+  gauge("weir_topics", "Topics.", counters.topics);
+  gauge("weir_ids", "Event ids remembered.", counters.ids);
+  gauge("weir_ids_bytes", "Memory of the id table.", counters.ids_bytes);
+  gauge("weir_pending_requests", "Requests accepted and not answered yet.", counters.pending_requests);
+  gauge("weir_pending_bytes", "Bytes of these.", counters.pending_bytes);
+  gauge("weir_waiting_readers", "Readers waiting for events.", counters.waiters);
+}
+
+}  // namespace
+
+void HttpMetrics::answered(Route route, unsigned status) {
+  const std::size_t status_class = std::clamp<std::size_t>(status / 100, 1, kClasses) - 1;
+  answers_[static_cast<std::size_t>(route)][status_class].fetch_add(1, std::memory_order_relaxed);
+}
+
+void HttpMetrics::publish_took(std::chrono::microseconds time) {
+  const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
+  const auto* const bound = std::ranges::lower_bound(kBoundsUs, us);
+  publish_buckets_[static_cast<std::size_t>(bound - kBoundsUs.begin())].fetch_add(1, std::memory_order_relaxed);
+  publish_us_.fetch_add(us, std::memory_order_relaxed);
+}
+
+std::string HttpMetrics::text(const NodeStatus& status, const Counters& counters) const {
+  std::string out;
+  add_node(out, status);
+  add_counters(out, counters);
+  add_family(out, "weir_http_requests_total", "counter", "Answers by route and class of status.");
+  for (std::size_t route = 0; route < kRouteCount; ++route) {
+    for (std::size_t status_class = 0; status_class < kClasses; ++status_class) {
+      const std::uint64_t count = answers_[route][status_class].load(std::memory_order_relaxed);
+      if (count == 0) continue;
+      const std::string labels = "{route=\"" + std::string(to_string(static_cast<Route>(route))) + "\",status=\"" +
+                                 std::to_string(status_class + 1) + "xx\"}";
+      add_sample(out, "weir_http_requests_total", labels, std::to_string(count));
+    }
+  }
+  add_family(out, "weir_publish_seconds", "histogram", "From a request's last byte to the node's decision.");
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < publish_buckets_.size(); ++i) {
+    sum += publish_buckets_[i].load(std::memory_order_relaxed);
+    const std::string bound = i < kBoundsUs.size() ? seconds(kBoundsUs[i]) : "+Inf";
+    add_sample(out, "weir_publish_seconds_bucket", "{le=\"" + bound + "\"}", std::to_string(sum));
+  }
+  add_sample(out, "weir_publish_seconds_sum", "", seconds(publish_us_.load(std::memory_order_relaxed)));
+  add_sample(out, "weir_publish_seconds_count", "", std::to_string(sum));
+  add(out, "weir_http_connections", "gauge", "Open connections.", connections_open);
+  add(out, "weir_http_connections_refused_total", "counter", "Connections closed at the limit.", connections_refused);
+  add(out, "weir_http_streams", "gauge", "Open ndjson and SSE streams.", streams_open);
+  add(out, "weir_websockets", "gauge", "Open WebSockets.", websockets_open);
+  add(out, "weir_websocket_subscriptions", "gauge", "Subscriptions on WebSockets.", subscriptions_open);
+  add(out, "weir_events_delivered_total", "counter", "Events sent to readers.", events_delivered);
+  add(out, "weir_http_received_bytes_total", "counter", "Bytes received.", bytes_received);
+  add(out, "weir_http_sent_bytes_total", "counter", "Bytes sent.", bytes_sent);
+  return out;
+}
+
+}  // namespace weir::broker::http

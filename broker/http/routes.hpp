@@ -1,0 +1,43 @@
+// What each route does. A route is a coroutine on the connection's net thread; it answers with a Response, or has
+// written its own (streams) and answers nothing. Parameters are shared with the session, which outlives the call.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/http/connection.hpp"
+#include "broker/http/request.hpp"
+#include "broker/http/response.hpp"
+#include "broker/http/shard.hpp"
+#include "broker/http/subscription.hpp"
+
+namespace weir::broker::http {
+
+using SharedRequest = std::shared_ptr<const Request>;
+using Answer = boost::asio::awaitable<Response>;
+
+Answer publish_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+/// Pull and long poll answer; a stream is written to the connection until it ends.
+boost::asio::awaitable<std::optional<Response>> read_route(std::shared_ptr<Connection> connection,
+                                                           SharedRequest request, std::string name);
+Answer head_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string name);
+/// ndjson, SSE or bare payloads, until the client leaves, the plan ends or the server drains.
+boost::asio::awaitable<void> serve_stream(std::shared_ptr<Connection> connection, SharedRequest request,
+                                          std::shared_ptr<Subscription> subscription);
+
+Answer id_find_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+Answer id_claim_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+
+Answer topics_route(std::shared_ptr<Shard> shard, SharedRequest request);
+Answer topic_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+Answer cluster_route(std::shared_ptr<Shard> shard, SharedRequest request);
+Answer raft_log_route(std::shared_ptr<Shard> shard, SharedRequest request);
+Answer ready_route(std::shared_ptr<Shard> shard);
+Answer metrics_route(std::shared_ptr<Shard> shard);
+
+/// The page and its script; 404 for other names.
+[[nodiscard]] Response console_response(const std::string& name);
+
+}  // namespace weir::broker::http

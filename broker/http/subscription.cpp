@@ -1,0 +1,139 @@
+#include "broker/http/subscription.hpp"
+
+#include <utility>
+
+#include "broker/http/cursor.hpp"
+#include "broker/http/json_text.hpp"
+#include "broker/http/wall_clock.hpp"
+
+namespace weir::broker::http {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using Opened = std::expected<std::shared_ptr<Subscription>, Problem>;
+
+Problem epoch_changed(std::string detail, std::string_view epoch) {
+  std::string earliest;
+  append_json_string(earliest, format_cursor(epoch, raft::Position{0}));
+  return Problem{.status = 410,
+                 .type = "epoch-changed",
+                 .title = "This cursor is of another life of the log",
+                 .detail = std::move(detail)}
+      .with("earliest", std::move(earliest));
+}
+
+Problem no_barrier(const NodeStatus& status) {
+  return no_leader("no leader confirmed to " + status.name + " in time how far the log goes; it last heard one " +
+                   std::to_string(status.leader_silent_ms) + " ms ago");
+}
+
+/// min_position and consistency=linear: this node must have applied enough.
+asio::awaitable<std::expected<void, Problem>> meet_consistency(std::shared_ptr<Shard> shard, ReadPlan plan) {
+  if (plan.consistency == Consistency::linear) {
+    const bool confirmed = co_await shard->gateway().barrier(plan.timeout_ms);
+    const auto status = co_await shard->status();
+    if (!confirmed) co_return std::unexpected(no_barrier(*status));
+  }
+  if (!plan.min_position) co_return std::expected<void, Problem>{};
+  const std::uint32_t patience = std::max<std::uint32_t>(plan.wait_ms, 1);
+  const bool applied = co_await shard->gateway().wait_applied(*plan.min_position, patience);
+  if (!applied) {
+    co_return std::unexpected(behind("position " + std::to_string(plan.min_position->value) +
+                                     " is not applied on this node yet; wait=2s gives it time"));
+  }
+  co_return std::expected<void, Problem>{};
+}
+
+bool is_of_other_life(const ReadPlan& plan, std::string_view epoch) {
+  const auto* until = std::get_if<UntilCursor>(&plan.until);
+  return until != nullptr && until->epoch != epoch;
+}
+
+/// The plan's cursor, or the node's own word, names a position that is not applied here.
+bool is_beyond(const std::expected<ReadStart, StartError>& start, const ReadPlan& plan) {
+  if (!start) return start.error() == StartError::beyond_log;
+  const auto* from = std::get_if<FromCursor>(&plan.from);
+  return from != nullptr && from->position > start->last_position;
+}
+
+/// A cursor beyond what is applied here may come from a node that is ahead: everything committed is waited for before
+/// it is called false.
+asio::awaitable<std::expected<ReadStart, Problem>> find_start(std::shared_ptr<Shard> shard, ReadPlan plan,
+                                                              std::string epoch) {
+  auto start = co_await shard->gateway().start_read(plan.selector, plan.from);
+  if (is_beyond(start, plan)) {
+    const bool confirmed = co_await shard->gateway().barrier(plan.timeout_ms);
+    const auto status = co_await shard->status();
+    if (!confirmed) co_return std::unexpected(no_barrier(*status));
+    start = co_await shard->gateway().start_read(plan.selector, plan.from);
+  }
+  if (is_beyond(start, plan)) {
+    co_return std::unexpected(epoch_changed("this log has never reached the cursor's position", epoch));
+  }
+  if (start) co_return *start;
+  co_return std::unexpected(epoch_changed("the log is in epoch " + epoch + "; start again from earliest", epoch));
+}
+
+}  // namespace
+
+Problem gap_problem(const Gap& gap) {
+  std::string missing;
+  JsonObject object(missing);
+  object.text("topic", gap.topic).number("from", gap.from.value).number("to", gap.to.value).end();
+  return Problem{.status = 410,
+                 .type = "gap",
+                 .title = "Events are gone",
+                 .detail = "offsets " + std::to_string(gap.from.value) + " to " + std::to_string(gap.to.value) +
+                           " of topic '" + gap.topic + "' are older than its retention"}
+      .with("first", std::to_string(gap.to.value + 1))
+      .with("missing", std::move(missing));
+}
+
+Problem read_problem(ReadError error) {
+  return unfit(error == ReadError::damaged ? "this node's log is damaged; ask another node"
+                                           : "this node is shutting down; ask another node");
+}
+
+asio::awaitable<Opened> Subscription::open(std::shared_ptr<Shard> shard, ReadPlan plan) {
+  auto met = co_await meet_consistency(shard, plan);
+  if (!met) co_return std::unexpected(std::move(met.error()));
+  const auto status = co_await shard->status();
+  if (status->epoch.empty()) {
+    co_return std::unexpected(no_leader("this node is not part of a running cluster yet; /readyz says why"));
+  }
+  if (is_of_other_life(plan, status->epoch)) {
+    co_return std::unexpected(epoch_changed("until is a cursor of another life of this log", status->epoch));
+  }
+  auto start = co_await find_start(shard, plan, status->epoch);
+  if (!start) co_return std::unexpected(std::move(start.error()));
+  co_return std::make_shared<Subscription>(std::move(shard), std::move(plan), *start, status->epoch);
+}
+
+Subscription::Subscription(std::shared_ptr<Shard> shard, ReadPlan plan, const ReadStart& start, std::string epoch)
+    : shard_(std::move(shard)),
+      start_(start),
+      delivery_(std::move(plan), start),
+      epoch_(std::move(epoch)),
+      applied_(start.last_position) {}
+
+asio::awaitable<std::expected<Step, Problem>> Subscription::next(std::uint64_t events, std::size_t bytes) {
+  auto batch =
+      co_await shard_->gateway().read(delivery_.plan().selector, delivery_.state(), delivery_.limits(events, bytes));
+  if (!batch) co_return std::unexpected(read_problem(batch.error()));
+  applied_ = batch->applied;
+  Step step = delivery_.take(std::move(*batch), wall_clock_ms());
+  shard_->metrics().events_delivered.fetch_add(step.events.size(), std::memory_order_relaxed);
+  co_return step;
+}
+
+asio::awaitable<void> Subscription::wait(std::chrono::milliseconds timeout) {
+  co_await shard_->gateway().wait(delivery_.plan().selector, delivery_.state().after, timeout);
+}
+
+std::string Subscription::cursor() const {
+  return format_cursor(epoch_, delivery_.position());
+}
+
+}  // namespace weir::broker::http

@@ -1,0 +1,51 @@
+// One reader of the log: where it stands, what it reads next, how it waits. Pull, ndjson, SSE and WebSocket all read
+// through this and differ only in how they write. Holds a cursor and no events. Runs on its shard's net thread, one
+// coroutine at a time.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "broker/gateway.hpp"
+#include "broker/http/delivery.hpp"
+#include "broker/http/problem.hpp"
+#include "broker/http/shard.hpp"
+
+namespace weir::broker::http {
+
+class Subscription {
+ public:
+  /// Meets the plan's consistency first, then finds where it starts. Problems: 410 for a cursor of another life, 503
+  /// when this node cannot say.
+  static boost::asio::awaitable<std::expected<std::shared_ptr<Subscription>, Problem>> open(
+      std::shared_ptr<Shard> shard, ReadPlan plan);
+
+  Subscription(std::shared_ptr<Shard> shard, ReadPlan plan, const ReadStart& start, std::string epoch);
+
+  /// The next events, at most this many; an empty step that is not caught up means: ask again.
+  boost::asio::awaitable<std::expected<Step, Problem>> next(std::uint64_t events, std::size_t bytes);
+  /// Until there is more, or `timeout`. May be cancelled.
+  boost::asio::awaitable<void> wait(std::chrono::milliseconds timeout);
+
+  [[nodiscard]] const Delivery& delivery() const { return delivery_; }
+  [[nodiscard]] const ReadStart& start() const { return start_; }
+  [[nodiscard]] const std::string& epoch() const { return epoch_; }
+  [[nodiscard]] raft::Position applied() const { return applied_; }
+  [[nodiscard]] std::string cursor() const;
+
+ private:
+  std::shared_ptr<Shard> shard_;
+  ReadStart start_;
+  Delivery delivery_;
+  std::string epoch_;
+  raft::Position applied_;
+};
+
+[[nodiscard]] Problem gap_problem(const Gap& gap);
+[[nodiscard]] Problem read_problem(ReadError error);
+
+}  // namespace weir::broker::http

@@ -1,0 +1,221 @@
+#include "broker/disk_thread.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <semaphore>
+#include <string>
+#include <vector>
+
+namespace weir::broker {
+namespace {
+
+namespace asio = boost::asio;
+using Result = std::expected<void, storage::Error>;
+
+raft::Entry entry_at(std::uint64_t index) {
+  raft::Entry entry;
+  entry.index = raft::Index{index};
+  return entry;
+}
+
+/// Remembers what it was asked; its appends wait for the test when `gated`.
+class FakeStore final : public storage::LogStore {
+ public:
+  [[nodiscard]] const storage::Identity& identity() const override { return identity_; }
+  [[nodiscard]] const raft::Recovered& recovered() const override { return recovered_; }
+
+  [[nodiscard]] Result found(std::string_view cluster_id, const raft::Entry& /*config*/) override {
+    record("found " + std::string(cluster_id));
+    return take_failure();
+  }
+  [[nodiscard]] Result append(std::span<const storage::LogWrite> writes) override {
+    begun.release();
+    if (gated) gate.acquire();
+    std::string call = "append";
+    for (const storage::LogWrite& write : writes) {
+      call += write.hard_state ? " term" + std::to_string(write.hard_state->current_term.value) : "";
+      call += write.truncate_from ? " cut" + std::to_string(write.truncate_from->value) : "";
+      for (const raft::Entry& entry : write.entries) call += " " + std::to_string(entry.index.value);
+    }
+    record(call);
+    return take_failure();
+  }
+  [[nodiscard]] std::expected<std::vector<raft::Entry>, storage::Error> read(raft::Index first, raft::Index last,
+                                                                             std::size_t /*bytes_max*/) const override {
+    if (first > last) return std::unexpected(storage::Error{storage::Errc::damaged, "asked backwards"});
+    std::vector<raft::Entry> entries;
+    for (raft::Index index = first; index <= last; index = index.next()) entries.push_back(entry_at(index.value));
+    return entries;
+  }
+
+  [[nodiscard]] std::vector<std::string> calls() const {
+    const std::scoped_lock lock(mutex_);
+    return calls_;
+  }
+  void fail_next(storage::Error error) {
+    const std::scoped_lock lock(mutex_);
+    failure_ = std::move(error);
+  }
+
+  std::atomic<bool> gated = false;
+  std::counting_semaphore<1000> begun{0};
+  std::counting_semaphore<1000> gate{0};
+
+ private:
+  void record(std::string call) {
+    const std::scoped_lock lock(mutex_);
+    calls_.push_back(std::move(call));
+  }
+  Result take_failure() {
+    const std::scoped_lock lock(mutex_);
+    if (!failure_) return {};
+    return std::unexpected(*std::exchange(failure_, std::nullopt));
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<std::string> calls_;
+  std::optional<storage::Error> failure_;
+  storage::Identity identity_;
+  raft::Recovered recovered_;
+};
+
+class DiskThreadTest : public ::testing::Test {
+ protected:
+  void run_until(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "the condition never held";
+      core_.run_one_for(std::chrono::milliseconds(50));
+    }
+  }
+  void write(std::uint64_t index) {
+    DiskWrite write;
+    write.entries.push_back(entry_at(index));
+    disk_.write(std::move(write), [this, index](const Result& result) {
+      done_.push_back(std::to_string(index) + (result ? "" : " failed: " + result.error().text));
+    });
+  }
+
+  asio::io_context core_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(core_);
+  FakeStore store_;
+  DiskThread disk_{store_, core_.get_executor()};
+  std::vector<std::string> done_;
+};
+
+TEST_F(DiskThreadTest, WhatWaitsForTheDiskSharesOneAppend) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  for (std::uint64_t index = 2; index <= 5; ++index) write(index);
+  store_.gate.release(2);
+  run_until([this] { return done_.size() == 5; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"1", "2", "3", "4", "5"}));
+  EXPECT_EQ(store_.calls(), (std::vector<std::string>{"append 1", "append 2 3 4 5"}));
+}
+
+TEST_F(DiskThreadTest, AWriteKeepsItsPartsAndItsPlace) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  DiskWrite vote;
+  vote.hard_state = raft::HardState{raft::Term{7}, raft::NodeId{3}};
+  disk_.write(std::move(vote), [this](const Result&) { done_.emplace_back("vote"); });
+  DiskWrite cut;
+  cut.truncate_from = raft::Index{1};
+  cut.entries.push_back(entry_at(1));
+  disk_.write(std::move(cut), [this](const Result&) { done_.emplace_back("cut"); });
+  store_.gate.release(2);
+  run_until([this] { return done_.size() == 3; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"1", "vote", "cut"}));
+  EXPECT_EQ(store_.calls().back(), "append term7 cut1 1");
+}
+
+TEST_F(DiskThreadTest, CallbacksRunOnTheCoreAndNeverInsideTheCall) {
+  write(1);
+  EXPECT_TRUE(done_.empty());
+  store_.begun.acquire();
+  EXPECT_TRUE(done_.empty()) << "only the core's own run may call back";
+  run_until([this] { return done_.size() == 1; });
+}
+
+TEST_F(DiskThreadTest, AnEmptyWriteWaitsForTheOnesBefore) {  // FAULTS 121
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  disk_.write({}, [this](const Result&) { done_.emplace_back("empty"); });
+  core_.poll();
+  EXPECT_TRUE(done_.empty());
+  store_.gate.release();
+  run_until([this] { return done_.size() == 2; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"1", "empty"}));
+  EXPECT_EQ(store_.calls(), std::vector<std::string>{"append 1"}) << "nothing to write, nothing flushed";
+}
+
+TEST_F(DiskThreadTest, AfterAnErrorNothingIsWrittenAnyMore) {  // FAULTS 41
+  store_.fail_next({storage::Errc::io, "flush failed"});
+  write(1);
+  run_until([this] { return done_.size() == 1; });
+  write(2);
+  disk_.found("c1", {}, [this](const Result& result) { done_.emplace_back(result ? "founded" : "not founded"); });
+  write(3);
+  run_until([this] { return done_.size() == 4; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"1 failed: flush failed", "2 failed: flush failed", "not founded",
+                                             "3 failed: flush failed"}));
+  EXPECT_EQ(store_.calls(), std::vector<std::string>{"append 1"}) << "a failed flush is never tried again";
+}
+
+TEST_F(DiskThreadTest, FoundingKeepsItsPlaceAmongWrites) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  write(2);
+  disk_.found("c1", {}, [this](const Result&) { done_.emplace_back("found"); });
+  write(3);
+  store_.gate.release(3);
+  run_until([this] { return done_.size() == 4; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"1", "2", "found", "3"}));
+  EXPECT_EQ(store_.calls(), (std::vector<std::string>{"append 1", "append 2", "found c1", "append 3"}));
+}
+
+TEST_F(DiskThreadTest, ReadsGoOnWhileAWriteHangs) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  std::vector<std::size_t> counts;
+  std::string error;
+  disk_.read(raft::Index{1}, raft::Index{3}, 1000, [&](const auto& entries) { counts.push_back(entries->size()); });
+  disk_.read(raft::Index{3}, raft::Index{1}, 1000, [&](const auto& entries) { error = entries.error().text; });
+  disk_.read(raft::Index{2}, raft::Index{2}, 1000, [&](const auto& entries) { counts.push_back(entries->size()); });
+  run_until([&] { return counts.size() == 2; });
+  EXPECT_EQ(counts, (std::vector<std::size_t>{3, 1}));
+  EXPECT_EQ(error, "asked backwards");
+  EXPECT_TRUE(done_.empty());
+  store_.gate.release();
+}
+
+TEST_F(DiskThreadTest, StopFinishesWhatWasGiven) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  write(2);
+  bool stopped = false;
+  disk_.stop([&] {
+    stopped = true;
+    EXPECT_EQ(done_.size(), 2U);
+  });
+  core_.poll();
+  EXPECT_FALSE(stopped);
+  store_.gate.release(2);
+  run_until([&] { return stopped; });
+  EXPECT_EQ(store_.calls(), (std::vector<std::string>{"append 1", "append 2"}));
+}
+
+}  // namespace
+}  // namespace weir::broker
