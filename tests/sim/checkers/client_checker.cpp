@@ -1,0 +1,192 @@
+#include "tests/sim/checkers/client_checker.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "tests/sim/sim_node.hpp"
+
+namespace weir::sim {
+
+Attempt ClientChecker::begin(std::shared_ptr<Request> request) {
+  if (request->attempts++ == 0) {
+    requests_.push_back(request);
+  }
+  return {.request = std::move(request), .acked_before = acked_position_};
+}
+
+void ClientChecker::answered(const Attempt& attempt, const wire::Outcome& outcome) {
+  answers_.push_back({.attempt = attempt, .outcome = outcome});
+}
+
+void ClientChecker::looked_up(const wire::Claim& id, bool known_before, const std::optional<wire::Claimed>& found) {
+  look_ups_.push_back({.id = id, .known_before = known_before, .found = found});
+}
+
+bool ClientChecker::is_known(const wire::Claim& id) const {
+  return known_ids_.contains({id.topic, id.source, id.id});
+}
+
+void ClientChecker::after() {
+  for (const Answer& answer : std::exchange(answers_, {})) {
+    check(answer);
+  }
+  for (const LookUp& look_up : std::exchange(look_ups_, {})) {
+    check(look_up);
+  }
+}
+
+void ClientChecker::fail(const Request& request, const std::string& what) {
+  verdict_.fail("request " + std::to_string(request.number) + ": " + what);
+}
+
+void ClientChecker::check(const Answer& answer) {
+  Request& request = *answer.attempt.request;
+  if (const auto* published = std::get_if<wire::Published>(&answer.outcome)) {
+    request.acked = true;
+    check_published(answer.attempt, *published);
+  } else if (const auto* claimed = std::get_if<wire::Claimed>(&answer.outcome)) {
+    request.acked = true;
+    check_claimed(request, *claimed);
+  } else {
+    check_refused(request, std::get<wire::Refused>(answer.outcome));
+  }
+}
+
+void ClientChecker::check_published(const Attempt& attempt, const wire::Published& published) {
+  const Request& request = *attempt.request;
+  if (published.results.size() != request.events.size()) {
+    return fail(request, "wrong number of results");
+  }
+  for (std::size_t i = 0; i < request.events.size(); ++i) {
+    check_event(attempt, request.events[i], published.results[i]);
+  }
+  if (request.expected && published.results.front().storing == wire::Storing::stored &&
+      published.results.front().offset != *request.expected) {
+    fail(request, "stored although its expectation did not hold");
+  }
+}
+
+void ClientChecker::check_event(const Attempt& attempt, const RequestEvent& event, const wire::EventResult& result) {
+  const Request& request = *attempt.request;
+  const std::string what = "'" + event.body + "' at position " + std::to_string(result.position.value);
+  if (result.position.value == 0 || result.position.value > model_.events().size()) {
+    return fail(request, what + " is acknowledged and not committed");
+  }
+  const ModelEvent& stored = model_.events()[result.position.value - 1];
+  if (stored.body != event.body || stored.topic != event.topic || stored.id != event.id ||
+      stored.offset != result.offset.value || stored.time_ms != result.time_ms) {
+    return fail(request, what + " is not what was stored there: '" + stored.body + "' at offset " +
+                             std::to_string(stored.offset) + ", time " + std::to_string(stored.time_ms));
+  }
+  if (const std::size_t disks = raft_.disks_with(stored.log_index); disks * 2 <= world_.nodes.size()) {
+    fail(request, what + " is acknowledged and on " + std::to_string(disks) + " disks");
+  }
+  if (result.storing == wire::Storing::stored) {
+    ++world_.history.coverage.stored;
+    if (!told_stored_.insert(stored.position).second) {
+      fail(request, what + " was told twice that it is new");
+    }
+    if (stored.position <= attempt.acked_before) {
+      fail(request, what + " stands before an event that was acknowledged before it was sent");
+    }
+  } else {
+    ++world_.history.coverage.duplicates;
+    if (event.id.empty()) {
+      fail(request, what + " is a duplicate without an id");
+    }
+  }
+  acked_position_ = std::max(acked_position_, stored.position);
+  if (!event.id.empty()) {
+    known_ids_.insert({event.topic, "", event.id});
+  }
+}
+
+void ClientChecker::check_claimed(const Request& request, const wire::Claimed& claimed) {
+  if (!request.claim) {
+    return fail(request, "a publish is answered like a claim");
+  }
+  ++world_.history.coverage.claims;
+  const auto known = model_.find(*request.claim);
+  const bool published = claimed.state == wire::ClaimState::published_before;
+  if (!known || (*known > 0) != published || (published && claimed.original.position.value != *known)) {
+    return fail(request, "the claim of '" + request.claim->id + "' is answered wrongly");
+  }
+  known_ids_.insert({request.claim->topic, request.claim->source, request.claim->id});
+}
+
+void ClientChecker::check_refused(const Request& request, const wire::Refused& refused) {
+  switch (refused.kind) {
+    case wire::RefusalKind::outcome_unknown:
+      ++world_.history.coverage.unknown_outcomes;
+      return;
+    case wire::RefusalKind::id_reuse: {
+      ++world_.history.coverage.id_reuses;
+      const RequestEvent& event = request.events.at(refused.event);
+      const auto known = model_.find({.topic = event.topic, .source = {}, .id = event.id});
+      const bool right = known && *known > 0 && model_.events()[*known - 1].body != event.body &&
+                         model_.events()[*known - 1].offset == refused.offset.value;
+      if (!right) {
+        fail(request, "id reuse of '" + event.id + "' that the model does not see");
+      }
+      break;
+    }
+    case wire::RefusalKind::id_claimed: {
+      const RequestEvent& event = request.events.at(refused.event);
+      if (model_.find({.topic = event.topic, .source = {}, .id = event.id}) != std::uint64_t{0}) {
+        fail(request, "'" + event.id + "' is refused as claimed and is not");
+      }
+      break;
+    }
+    case wire::RefusalKind::expectation_failed:
+      ++world_.history.coverage.failed_expectations;
+      if (!request.expected) {
+        fail(request, "an expectation failed that it does not have");
+      }
+      break;
+    case wire::RefusalKind::no_leader:
+    case wire::RefusalKind::overloaded:
+    case wire::RefusalKind::draining:
+      break;
+    default:
+      fail(request, "a refusal no client should see: " + refused.detail);
+  }
+  ++world_.history.coverage.refusals;
+}
+
+void ClientChecker::check(const LookUp& look_up) {
+  ++world_.history.coverage.linear_lookups;
+  const auto known = model_.find(look_up.id);
+  const std::string what = "linear look-up of '" + look_up.id.id + "' ";
+  if (!look_up.found) {
+    if (look_up.known_before) {
+      verdict_.fail(what + "misses what a client was told before it");
+    }
+    return;
+  }
+  const bool published = look_up.found->state == wire::ClaimState::published_before;
+  if (!known || published != (*known > 0)) {
+    verdict_.fail(what + "finds what the model does not");
+    return;
+  }
+  if (published && (look_up.found->original.position.value != *known ||
+                    look_up.found->original.offset.value != model_.events()[*known - 1].offset)) {
+    verdict_.fail(what + "names another place than its event has");
+  }
+}
+
+/// FAULTS 65: refused means that it will never appear. An attempt whose end is unknown may have been stored.
+void ClientChecker::finish() {
+  for (const auto& request : requests_) {
+    if (request->acked || request->refused < request->attempts) {
+      continue;
+    }
+    for (const RequestEvent& event : request->events) {
+      if (model_.is_stored(event.body)) {
+        return fail(*request, "'" + event.body + "' was refused and is stored");
+      }
+    }
+  }
+}
+
+}  // namespace weir::sim

@@ -1,0 +1,67 @@
+// What clients are told, against the model: acknowledged is stored for good and on a majority of disks, refused never
+// appears, one id is one event, later requests get later positions, linear look-ups miss nothing. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "tests/sim/checkers/model.hpp"
+#include "tests/sim/checkers/raft_checker.hpp"
+#include "tests/sim/workload/request.hpp"
+
+namespace weir::sim {
+
+class ClientChecker {
+ public:
+  ClientChecker(World& world, Verdict& verdict, const Model& model, const RaftChecker& raft)
+      : world_(world), verdict_(verdict), model_(model), raft_(raft) {}
+
+  [[nodiscard]] Attempt begin(std::shared_ptr<Request> request);
+  void answered(const Attempt& attempt, const wire::Outcome& outcome);
+  /// An answer of find_id behind a linear barrier; `known_before`: some client had been told of the id when it was
+  /// asked.
+  void looked_up(const wire::Claim& id, bool known_before, const std::optional<wire::Claimed>& found);
+  [[nodiscard]] bool is_known(const wire::Claim& id) const;
+
+  /// Looks at what was answered in this event: what was committed in it is in the model by now.
+  void after();
+  /// No attempt is open any more.
+  void finish();
+
+ private:
+  struct Answer {
+    Attempt attempt;
+    wire::Outcome outcome;
+  };
+  struct LookUp {
+    wire::Claim id;
+    bool known_before = false;
+    std::optional<wire::Claimed> found;
+  };
+
+  void check(const Answer& answer);
+  void check(const LookUp& look_up);
+  void check_published(const Attempt& attempt, const wire::Published& published);
+  void check_event(const Attempt& attempt, const RequestEvent& event, const wire::EventResult& result);
+  void check_claimed(const Request& request, const wire::Claimed& claimed);
+  void check_refused(const Request& request, const wire::Refused& refused);
+  void fail(const Request& request, const std::string& what);
+
+  World& world_;
+  Verdict& verdict_;
+  const Model& model_;
+  const RaftChecker& raft_;
+  std::vector<std::shared_ptr<Request>> requests_;
+  std::vector<Answer> answers_;
+  std::vector<LookUp> look_ups_;
+  std::set<std::uint64_t> told_stored_;  ///< positions that a client was told it stored itself
+  std::set<std::tuple<std::string, std::string, std::string>> known_ids_;
+  std::uint64_t acked_position_ = 0;
+};
+
+}  // namespace weir::sim

@@ -1,0 +1,66 @@
+#include "tests/sim/checkers/message_checker.hpp"
+
+#include <string>
+#include <variant>
+
+#include "raft/describe.hpp"
+#include "tests/sim/sim_node.hpp"
+
+namespace weir::sim {
+
+void MessageChecker::sent(const SimNode& node, const raft::Message& message) {
+  if (node.wiped()) {
+    verdict_.fail("the wiped " + node.name() + " says: " + raft::describe(message));
+  }
+  std::visit([&](const auto& body) { check(node, message, body); }, message.body);
+}
+
+void MessageChecker::require_term(const SimNode& node, raft::Term term) {
+  if (node.image().hard_state().current_term < term) {
+    verdict_.fail(node.name() + " speaks in term " + std::to_string(term.value) + " before its disk knows it");
+  }
+}
+
+void MessageChecker::require_vote(const SimNode& node, raft::Term term, raft::NodeId candidate) {
+  require_term(node, term);
+  const auto [place, is_first] = votes_.try_emplace({node.place(), term}, candidate);
+  if (!is_first && place->second != candidate) {
+    verdict_.fail(node.name() + " votes twice in term " + std::to_string(term.value));
+  }
+  const raft::HardState& durable = node.image().hard_state();
+  if (durable.current_term == term && durable.voted_for != candidate) {
+    verdict_.fail(node.name() + " tells of a vote in term " + std::to_string(term.value) + " that its disk lacks");
+  }
+}
+
+void MessageChecker::check(const SimNode& node, const raft::Message& message, const raft::RequestVote& request) {
+  if (request.kind != raft::VoteKind::pre_vote) {
+    require_vote(node, message.term, node.id());
+  }
+}
+
+void MessageChecker::check(const SimNode& node, const raft::Message& message, const raft::RequestVoteReply& reply) {
+  const bool granted = reply.answer == raft::VoteAnswer::granted;
+  if (granted && reply.kind != raft::VoteKind::pre_vote) {
+    require_vote(node, message.term, message.to);
+  } else if (!granted) {
+    require_term(node, message.term);
+  }
+}
+
+void MessageChecker::check(const SimNode& node, const raft::Message& message, const raft::AppendEntries&) {
+  require_term(node, message.term);
+}
+
+void MessageChecker::check(const SimNode& node, const raft::Message& message, const raft::AppendEntriesReply& reply) {
+  require_term(node, message.term);
+  const auto& image = node.image();
+  // In a later term another leader may have had them cut off since.
+  if (reply.answer == raft::AppendAnswer::matched && image.hard_state().current_term == message.term &&
+      image.entries().size() < reply.match_index.value) {
+    verdict_.fail("FAULTS 121: " + node.name() + " says it has entry " + std::to_string(reply.match_index.value) +
+                  ", its disk ends at " + std::to_string(image.entries().size()));
+  }
+}
+
+}  // namespace weir::sim

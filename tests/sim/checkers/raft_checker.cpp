@@ -1,0 +1,201 @@
+#include "tests/sim/checkers/raft_checker.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "tests/sim/sim_node.hpp"
+
+namespace weir::sim {
+namespace {
+
+[[nodiscard]] std::string at(raft::Index index, raft::Term term) {
+  return std::to_string(index.value) + "@" + std::to_string(term.value);
+}
+
+}  // namespace
+
+RaftChecker::RaftChecker(World& world, Verdict& verdict, std::function<void(const raft::Entry&)> committed)
+    : world_(world), verdict_(verdict), on_committed_(std::move(committed)) {}
+
+void RaftChecker::started(SimNode& node) {
+  View view;
+  view.log = node.image().entries();
+  view.durable = node.image().hard_state();
+  views_[node.place()] = std::move(view);
+  if (world_.nodes.size() == 1) {
+    forget_unkept(node);
+  }
+}
+
+/// A member alone tells nobody what its disk does not have yet: after a crash it may lead the same term, and fill the
+/// same index, a second time.
+void RaftChecker::forget_unkept(const SimNode& node) {
+  std::erase_if(leaders_,
+                [&node](const auto& leader) { return leader.first > node.image().hard_state().current_term; });
+  seen_.resize(std::min(seen_.size(), node.image().entries().size()));
+}
+
+void RaftChecker::given(const SimNode& node, const broker::DiskWrite& write) {
+  View& view = views_[node.place()];
+  if (write.truncate_from) {
+    view.truncated = true;
+    ++world_.history.coverage.truncations;
+    world_.history.note("truncate", node.place(), write.truncate_from->value);
+    if (*write.truncate_from <= view.commit_index) {
+      verdict_.fail("Leader Completeness: " + node.name() + " cuts off committed entries from " +
+                    std::to_string(write.truncate_from->value));
+    }
+    view.log.resize(std::min<std::size_t>(view.log.size(), write.truncate_from->value - 1));
+  }
+  for (const raft::Entry& entry : write.entries) {
+    if (entry.index.value != view.log.size() + 1) {
+      verdict_.fail(node.name() + " writes entry " + std::to_string(entry.index.value) + " behind entry " +
+                    std::to_string(view.log.size()));
+      return;
+    }
+    view.log.push_back(entry);
+    match_log(node, view.log, entry.index);
+  }
+}
+
+/// Log Matching: two logs with the same index and term there are the same up to there. By induction it is enough that
+/// the entry and the term before it are.
+void RaftChecker::match_log(const SimNode& node, const std::vector<raft::Entry>& log, raft::Index index) {
+  const raft::Entry& entry = log[index.value - 1];
+  const raft::Term prev_term = index.value > 1 ? log[index.value - 2].term : raft::Term{};
+  if (seen_.size() < index.value) {
+    seen_.resize(index.value);
+  }
+  auto& seen = seen_[index.value - 1];
+  const auto known = std::ranges::find(seen, entry.term, &Seen::term);
+  if (known == seen.end()) {
+    seen.push_back({.term = entry.term, .prev_term = prev_term, .command = entry.command, .checksum = entry.checksum});
+  } else if (known->prev_term != prev_term || known->command != entry.command || known->checksum != entry.checksum) {
+    verdict_.fail("Log Matching: " + node.name() + " has another entry " + at(entry.index, entry.term));
+  }
+}
+
+void RaftChecker::durable(const SimNode& node) {
+  View& view = views_[node.place()];
+  const raft::HardState now = node.image().hard_state();
+  if (now.current_term < view.durable.current_term ||
+      (now.current_term == view.durable.current_term && view.durable.voted_for != raft::kNobody &&
+       now.voted_for != view.durable.voted_for)) {
+    verdict_.fail("hard state goes back on " + node.name());
+  }
+  view.durable = now;
+}
+
+void RaftChecker::raft_event(const SimNode& node, const raft::Event& event) {
+  const auto* changed = std::get_if<raft::RoleChanged>(&event);
+  if (changed == nullptr) {
+    return;
+  }
+  world_.history.note("role", node.place(), static_cast<std::uint64_t>(changed->role), changed->term.value);
+  if (changed->role == raft::Role::leader) {
+    ++world_.history.coverage.elections;
+    became_leader(node, changed->term);
+  }
+}
+
+void RaftChecker::became_leader(const SimNode& node, raft::Term term) {
+  const auto [place, is_first] = leaders_.try_emplace(term, node.place(), node.boot());
+  if (!is_first && place->second != std::pair(node.place(), node.boot())) {
+    verdict_.fail("Election Safety: term " + std::to_string(term.value) + " has a second leader, " + node.name());
+  }
+  const View& view = views_[node.place()];
+  for (std::size_t i = 0; i < committed_.size(); ++i) {
+    const Committed& committed = committed_[i];
+    if (committed.commit_term < term && (view.log.size() <= i || view.log[i].term != committed.entry.term)) {
+      verdict_.fail("Leader Completeness: " + node.name() + " leads term " + std::to_string(term.value) +
+                    " without the committed entry " + at(committed.entry.index, committed.entry.term));
+      return;
+    }
+  }
+}
+
+void RaftChecker::after(SimNode& node) {
+  View& view = views_[node.place()];
+  const broker::NodeStatus status = node.node().status();
+  check_leader(node, view, status);
+  check_indexes(node, view, status);
+  if (!verdict_.holds()) {
+    return;
+  }
+  if (status.commit_index > view.commit_index && status.commit_index.value <= view.log.size()) {
+    // A leader commits by an entry of its own term; it is the first to report it.
+    const raft::Term commit_term = view.log[status.commit_index.value - 1].term;
+    for (raft::Index index = view.commit_index.next(); index <= status.commit_index; index = index.next()) {
+      commit(node, view, index, commit_term);
+    }
+    view.commit_index = status.commit_index;
+  }
+  view.applied_index = status.applied_index;
+  view.term = status.term;
+  view.role = status.role;
+  view.truncated = false;
+}
+
+void RaftChecker::check_leader(const SimNode& node, const View& view, const broker::NodeStatus& status) {
+  if (view.truncated && view.role == raft::Role::leader && status.role == raft::Role::leader &&
+      view.term == status.term) {
+    verdict_.fail("Leader Append-Only: " + node.name() + " cut its log while it led term " +
+                  std::to_string(status.term.value));
+  }
+  if (node.wiped() && status.role != raft::Role::follower) {
+    verdict_.fail("the wiped " + node.name() + " takes part in an election");
+  }
+}
+
+void RaftChecker::check_indexes(const SimNode& node, const View& view, const broker::NodeStatus& status) {
+  const auto fail = [&](const char* what) {
+    verdict_.fail(node.name() + ": " + what + " (commit " + std::to_string(status.commit_index.value) + ", applied " +
+                  std::to_string(status.applied_index.value) + ", durable " +
+                  std::to_string(node.image().entries().size()) + ")");
+  };
+  if (status.commit_index < view.commit_index || status.applied_index < view.applied_index) {
+    fail("commit_index or applied_index goes back");
+  }
+  if (status.term < view.term) {
+    fail("current_term goes back");
+  }
+  if (status.commit_index.value > view.log.size()) {
+    fail("commit_index beyond the log");
+  }
+  // FAULTS 21: what a reader can see is on this disk.
+  if (status.applied_index > status.commit_index || status.applied_index.value > node.image().entries().size()) {
+    fail("applied what is not committed and durable here");
+  }
+}
+
+/// State Machine Safety: all nodes commit, and so apply, the same entries in the same order.
+void RaftChecker::commit(const SimNode& node, const View& view, raft::Index index, raft::Term commit_term) {
+  const raft::Entry& entry = view.log[index.value - 1];
+  if (index.value <= committed_.size()) {
+    const raft::Entry& known = committed_[index.value - 1].entry;
+    if (known.term != entry.term || known.checksum != entry.checksum) {
+      verdict_.fail("State Machine Safety: " + node.name() + " commits " + at(index, entry.term) + ", others " +
+                    at(index, known.term));
+    }
+    return;
+  }
+  committed_.push_back({.entry = entry, .commit_term = commit_term});
+  world_.history.note("commit", index.value, entry.term.value, entry.checksum);
+  if (const std::size_t disks = disks_with(index); disks * 2 <= world_.nodes.size()) {
+    verdict_.fail(node.name() + " commits " + at(index, entry.term) + ", which is on " + std::to_string(disks) +
+                  " of " + std::to_string(world_.nodes.size()) + " disks");
+  }
+  on_committed_(entry);
+}
+
+std::size_t RaftChecker::disks_with(raft::Index index) const {
+  const raft::Entry& entry = committed_[index.value - 1].entry;
+  return static_cast<std::size_t>(std::ranges::count_if(world_.nodes, [&entry](const auto& node) {
+    const auto& entries = node->wiped() ? node->lost() : node->image().entries();
+    return entries.size() >= entry.index.value && entries[entry.index.value - 1].term == entry.term;
+  }));
+}
+
+}  // namespace weir::sim

@@ -1,0 +1,76 @@
+// Figure 3 of the paper, looked at after every event, from outside: by what Raft gives its disks, what is on them, and
+// what the nodes say of themselves. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "broker/core/ports.hpp"
+#include "broker/core/status.hpp"
+#include "raft/entry.hpp"
+#include "raft/output.hpp"
+#include "tests/sim/checkers/verdict.hpp"
+
+namespace weir::sim {
+
+class SimNode;
+struct World;
+
+class RaftChecker {
+ public:
+  /// `committed`: each committed entry, in order, once.
+  RaftChecker(World& world, Verdict& verdict, std::function<void(const raft::Entry&)> committed);
+
+  void started(SimNode& node);
+  void given(const SimNode& node, const broker::DiskWrite& write);
+  void durable(const SimNode& node);
+  void raft_event(const SimNode& node, const raft::Event& event);
+  void after(SimNode& node);
+
+  [[nodiscard]] std::size_t committed_count() const { return committed_.size(); }
+  /// Members whose disk, in the life that CONFIG names, holds the committed entry at `index`, or did until it was lost.
+  [[nodiscard]] std::size_t disks_with(raft::Index index) const;
+
+ private:
+  /// A node as seen from outside.
+  struct View {
+    std::vector<raft::Entry> log;  ///< what Raft has given the disk, durable or not
+    raft::Index commit_index;
+    raft::Index applied_index;
+    raft::Term term;
+    raft::Role role = raft::Role::follower;
+    bool truncated = false;  ///< in this event
+    raft::HardState durable;
+  };
+  struct Committed {
+    raft::Entry entry;
+    raft::Term commit_term;  ///< of the leader that committed it
+  };
+  struct Seen {
+    raft::Term term;
+    raft::Term prev_term;
+    raft::Command command = raft::Command::noop;
+    std::uint64_t checksum = 0;
+  };
+
+  void forget_unkept(const SimNode& node);
+  void match_log(const SimNode& node, const std::vector<raft::Entry>& log, raft::Index index);
+  void became_leader(const SimNode& node, raft::Term term);
+  void commit(const SimNode& node, const View& view, raft::Index index, raft::Term commit_term);
+  void check_leader(const SimNode& node, const View& view, const broker::NodeStatus& status);
+  void check_indexes(const SimNode& node, const View& view, const broker::NodeStatus& status);
+
+  World& world_;
+  Verdict& verdict_;
+  std::function<void(const raft::Entry&)> on_committed_;
+  std::map<std::size_t, View> views_;
+  std::vector<std::vector<Seen>> seen_;  ///< by index: every entry that was ever given to a disk
+  std::vector<Committed> committed_;
+  std::map<raft::Term, std::pair<std::size_t, std::uint64_t>> leaders_;  ///< node and its boot
+};
+
+}  // namespace weir::sim

@@ -1,0 +1,220 @@
+#include "tests/sim/faults.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "tests/sim/checkers/checkers.hpp"
+#include "tests/sim/sim_network.hpp"
+#include "tests/sim/sim_node.hpp"
+
+namespace weir::sim {
+
+void Faults::start() {
+  world_.timeline.after(dice_.between(20, 700) * kMillisecond, [this] {
+    if (!healed_) {
+      strike();
+      start();
+    }
+  });
+}
+
+void Faults::strike() {
+  SimNode& node = some_node();
+  const std::size_t kind = dice_.below(100);
+  if (kind < 7) {
+    crash(node);
+  } else if (kind < 10) {
+    drain(node);
+  } else if (kind < 22) {
+    crash_in_write(node);
+  } else if (kind < 30) {
+    crash_leader();
+  } else if (kind < 34) {
+    crash_all();
+  } else if (kind < 52) {
+    partition();
+  } else if (kind < 64) {
+    world_.network->heal_all();
+  } else if (kind < 74 && node.running()) {
+    ++world_.history.coverage.pauses;
+    node.pause(dice_.between(20, 2'000) * kMillisecond);
+  } else if (kind < 84 && node.running()) {
+    ++world_.history.coverage.stalls;
+    world_.history.note("stall", node.place());
+    world_.history.say([&] { return node.name() + "'s disk stalls"; });
+    node.disk().stall(dice_.between(50, 3'000) * kMillisecond);
+  } else if (kind < 88 && node.running()) {
+    ++world_.history.coverage.disk_errors;
+    node.disk().fail_next();
+    // Whoever looks after the process starts it again.
+    world_.timeline.after(dice_.between(500, 2'500) * kMillisecond, [this, &node, boot = node.boot()] {
+      if (!healed_ && node.running() && node.boot() == boot) {
+        crash(node);
+      }
+    });
+  } else if (kind < 97) {
+    jump_clock();
+  } else {
+    wipe();
+  }
+}
+
+void Faults::crash(SimNode& node) {
+  if (node.running()) {
+    ++world_.history.coverage.crashes;
+    node.crash();
+    start_again(node, dice_.between(5, dice_.chance(1, 3) ? 4'000 : 400) * kMillisecond);
+  }
+}
+
+void Faults::crash_in_write(SimNode& node) {
+  if (node.running()) {
+    node.disk().when_flushing([this, &node, boot = node.boot()] {
+      if (!healed_ && node.boot() == boot) {
+        crash(node);
+      }
+    });
+  }
+}
+
+void Faults::drain(SimNode& node) {
+  if (!node.running() || node.node().status().phase == broker::Phase::draining) {
+    return;
+  }
+  ++world_.history.coverage.drains;
+  node.later(0, [this, &node] {
+    if (healed_) {
+      return;
+    }
+    node.node().drain(dice_.between(100, 2'000), [this, &node, boot = node.boot()] {
+      world_.timeline.after(0, [this, &node, boot] {
+        if (node.running() && node.boot() == boot) {
+          node.crash();
+          start_again(node, dice_.between(5, 400) * kMillisecond);
+        }
+      });
+    });
+  });
+}
+
+void Faults::start_again(SimNode& node, std::uint64_t delay_us) {
+  world_.timeline.after(delay_us, [&node] {
+    if (!node.running()) {
+      node.start();
+    }
+  });
+}
+
+void Faults::crash_all() {
+  for (const auto& node : world_.nodes) {
+    crash(*node);
+  }
+}
+
+void Faults::crash_leader() {
+  for (const auto& node : world_.nodes) {
+    if (node->running() && node->node().status().role == raft::Role::leader) {
+      crash(*node);
+    }
+  }
+}
+
+// --- the network
+
+void Faults::cut_both(std::size_t a, std::size_t b) {
+  world_.network->cut(a, b);
+  world_.network->cut(b, a);
+}
+
+void Faults::isolate(std::size_t node) {
+  for (std::size_t other = 0; other < world_.nodes.size(); ++other) {
+    if (other != node) {
+      cut_both(node, other);
+    }
+  }
+}
+
+/// FAULTS 11: one node sees both halves, which do not see each other.
+void Faults::bridge() {
+  for (std::size_t a = 1; a < world_.nodes.size(); ++a) {
+    for (std::size_t b = a + 1; b < world_.nodes.size(); ++b) {
+      if (a % 2 != b % 2) {
+        cut_both(a, b);
+      }
+    }
+  }
+}
+
+void Faults::cut_one_way() {
+  ++world_.history.coverage.one_way_cuts;
+  const std::size_t node = dice_.below(world_.nodes.size());
+  const bool deaf = dice_.chance(1, 2);
+  for (std::size_t other = 0; other < world_.nodes.size(); ++other) {
+    if (other != node && dice_.chance(3, 4)) {
+      deaf ? world_.network->cut(other, node) : world_.network->cut(node, other);
+    }
+  }
+}
+
+void Faults::partition() {
+  if (world_.nodes.size() == 1) {
+    return;
+  }
+  ++world_.history.coverage.partitions;
+  const std::size_t kind = dice_.below(5);
+  world_.history.note("partition", kind);
+  world_.history.say([kind] { return "partition of kind " + std::to_string(kind); });
+  if (kind < 2) {
+    isolate(dice_.below(world_.nodes.size()));
+  } else if (kind < 3) {
+    bridge();
+  } else {
+    cut_one_way();
+  }
+  world_.timeline.after(dice_.between(100, 5'000) * kMillisecond, [this] { world_.network->heal_all(); });
+}
+
+// --- clocks and disks
+
+void Faults::jump_clock() {
+  ++world_.history.coverage.clock_jumps;
+  constexpr std::uint32_t kTenYearsS = 315'360'000;
+  const auto seconds =
+      static_cast<std::int64_t>(dice_.chance(1, 2) ? dice_.between(1, 100) : dice_.between(1, kTenYearsS));
+  some_node().clock().set_wall(dice_.chance(1, 2) ? seconds * 1'000 : -seconds * 1'000);
+}
+
+/// As many disks as leave a majority of those that CONFIG names; what was never a member's is no loss.
+void Faults::wipe() {
+  SimNode& node = some_node();
+  if ((wiped_ + 1) * 2 >= world_.nodes.size() || node.wiped() || world_.checkers->raft.committed_count() == 0 ||
+      node.image().identity().cluster_id.empty()) {
+    return;
+  }
+  ++wiped_;
+  ++world_.history.coverage.wipes;
+  if (node.running()) {
+    node.crash();
+  }
+  node.wipe();
+  start_again(node, dice_.between(5, 1'000) * kMillisecond);
+}
+
+void Faults::heal() {
+  healed_ = true;
+  world_.network->heal_all();
+  world_.network->calm_down();
+  for (const auto& node : world_.nodes) {
+    const auto phase = node->running() ? node->node().status().phase : broker::Phase::failed;
+    if (node->running() && (phase == broker::Phase::failed || phase == broker::Phase::draining)) {
+      node->crash();
+    }
+    if (!node->running()) {
+      node->start();
+    }
+    node->resume();
+    node->disk().calm_down();
+  }
+}
+
+}  // namespace weir::sim

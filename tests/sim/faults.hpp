@@ -1,0 +1,47 @@
+// What goes wrong in the first phase of a run, drawn from the seed: crashes, torn and stalled and failing writes,
+// partitions, pauses, clocks that jump, lost disks. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "tests/sim/dice.hpp"
+#include "tests/sim/world.hpp"
+
+namespace weir::sim {
+
+class Faults {
+ public:
+  Faults(World& world, Dice dice) : world_(world), dice_(dice) {}
+
+  void start();
+  /// Ends the first phase: every node runs, every way is open, every flush returns; nothing goes wrong from now on.
+  void heal();
+
+ private:
+  void strike();
+  void crash(SimNode& node);
+  /// Not now, but in the middle of the next write.
+  void crash_in_write(SimNode& node);
+  /// SIGTERM: hands leadership over, answers what is pending, ends.
+  void drain(SimNode& node);
+  void start_again(SimNode& node, std::uint64_t delay_us);
+  void crash_all();
+  void crash_leader();
+  void partition();
+  void isolate(std::size_t node);
+  void bridge();
+  void cut_one_way();
+  void jump_clock();
+  void wipe();
+  [[nodiscard]] SimNode& some_node() { return *world_.nodes[dice_.below(world_.nodes.size())]; }
+  void cut_both(std::size_t a, std::size_t b);
+
+  World& world_;
+  Dice dice_;
+  bool healed_ = false;
+  std::size_t wiped_ = 0;
+};
+
+}  // namespace weir::sim

@@ -1,0 +1,82 @@
+#include "tests/sim/history.hpp"
+
+#include <array>
+#include <cstdio>
+#include <utility>
+
+namespace weir::sim {
+namespace {
+
+using Field = std::pair<const char*, std::uint64_t Coverage::*>;
+
+constexpr std::array kFields{Field{"elections", &Coverage::elections},
+                             Field{"truncations", &Coverage::truncations},
+                             Field{"crashes", &Coverage::crashes},
+                             Field{"torn writes", &Coverage::torn_writes},
+                             Field{"partitions", &Coverage::partitions},
+                             Field{"one-way cuts", &Coverage::one_way_cuts},
+                             Field{"wipes", &Coverage::wipes},
+                             Field{"drains", &Coverage::drains},
+                             Field{"pauses", &Coverage::pauses},
+                             Field{"stalls", &Coverage::stalls},
+                             Field{"disk errors", &Coverage::disk_errors},
+                             Field{"clock jumps", &Coverage::clock_jumps},
+                             Field{"stored", &Coverage::stored},
+                             Field{"duplicates", &Coverage::duplicates},
+                             Field{"unknown outcomes", &Coverage::unknown_outcomes},
+                             Field{"refusals", &Coverage::refusals},
+                             Field{"id reuses", &Coverage::id_reuses},
+                             Field{"failed expectations", &Coverage::failed_expectations},
+                             Field{"claims", &Coverage::claims},
+                             Field{"events read", &Coverage::events_read},
+                             Field{"reader moves", &Coverage::reader_moves},
+                             Field{"linear look-ups", &Coverage::linear_lookups}};
+
+}  // namespace
+
+Coverage& Coverage::operator+=(const Coverage& other) {
+  for (const auto& [name, field] : kFields) {
+    this->*field += other.*field;
+  }
+  return *this;
+}
+
+std::string Coverage::text() const {
+  std::string text;
+  for (const auto& [name, field] : kFields) {
+    text += (text.empty() ? "" : ", ") + std::string(name) + " " + std::to_string(this->*field);
+  }
+  return text;
+}
+
+std::string Coverage::missing() const {
+  for (const auto& [name, field] : kFields) {
+    if (this->*field == 0) {
+      return name;
+    }
+  }
+  return {};
+}
+
+/// FNV-1a over whole words, with a shift so that high bits count too.
+void History::mix(std::uint64_t word) {
+  hash_ = (hash_ ^ word) * 0x100000001b3U;
+  hash_ ^= hash_ >> 29U;
+}
+
+void History::note(std::string_view kind, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+  mix(timeline_.now_us());
+  for (const char letter : kind) {
+    mix(static_cast<unsigned char>(letter));
+  }
+  for (const std::uint64_t word : {a, b, c, d}) {
+    mix(word);
+  }
+}
+
+void History::print(const std::string& text) const {
+  const auto now = static_cast<double>(timeline_.now_us()) / static_cast<double>(kSecond);
+  std::printf("%10.6f %s\n", now, text.c_str());
+}
+
+}  // namespace weir::sim

@@ -1,0 +1,51 @@
+// A simulated cluster that a test drives by hand: nothing goes wrong but what the test does. The checkers look on. One
+// thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/sim/checkers/checkers.hpp"
+#include "tests/sim/sim_network.hpp"
+#include "tests/sim/sim_node.hpp"
+#include "tests/sim/world.hpp"
+
+namespace weir::sim {
+
+/// "stored 0", "duplicate 0" (the offset), "unknown", "refused"; empty while there is no answer.
+using Answer = std::shared_ptr<std::string>;
+
+class Script {
+ public:
+  explicit Script(std::size_t node_count = 3);
+
+  void run_for(std::uint64_t us);
+  /// False if it did not come true within `us`.
+  [[nodiscard]] bool run_until(const std::function<bool()>& condition, std::uint64_t us = 10 * kSecond);
+  [[nodiscard]] SimNode& node(std::size_t place) { return *world.nodes[place]; }
+  /// The leader that a majority can reach; waits for one.
+  [[nodiscard]] SimNode& leader();
+  [[nodiscard]] SimNode& follower();
+  [[nodiscard]] SimNode& other_follower();
+
+  Answer publish(SimNode& at, const std::string& id, const std::string& body, std::uint32_t timeout_ms = 1'000);
+  /// As publish, and waits for the answer.
+  std::string ask(SimNode& at, const std::string& id, const std::string& body, std::uint32_t timeout_ms = 1'000);
+  /// Bodies of all events after `cursor`, which goes on behind them; read on this node.
+  std::vector<std::string> read(SimNode& at, raft::Position& cursor);
+  std::vector<std::string> read(SimNode& at);
+
+  void isolate(const SimNode& node);
+  void crash_and_start(SimNode& node);
+  /// Everything that runs is even, and no checker objects.
+  [[nodiscard]] std::string converge();
+
+  World world;
+};
+
+}  // namespace weir::sim

@@ -1,0 +1,87 @@
+// The storage threads of a simulated node: broker::Disk over a LogStore, with the time a disk takes and what a crash
+// does to the write under way. As broker::DiskThread: what waits while a flush runs shares the next one; after the
+// first error nothing is written any more. One thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "broker/core/ports.hpp"
+#include "tests/sim/dice.hpp"
+#include "tests/sim/settings.hpp"
+#include "tests/sim/sim_log_store.hpp"
+#include "tests/sim/timeline.hpp"
+
+namespace weir::sim {
+
+class SimDiskThread final : public broker::Disk {
+ public:
+  struct Hooks {
+    /// Runs on the node's core strand, if the node still lives then.
+    std::function<void(Timeline::Task)> post;
+    /// Raft gave this write to the disk.
+    std::function<void(const broker::DiskWrite&)> given;
+    /// The image changed.
+    std::function<void()> durable;
+  };
+
+  SimDiskThread(SimLogStore& store, SimDisk& image, Timeline& timeline, Dice dice, Mistake mistake, Hooks hooks);
+
+  void write(broker::DiskWrite write, WriteDone done) override;
+  void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override;
+  void found(std::string cluster_id, raft::Entry config, WriteDone done);
+
+  /// The flush under way, or else the next, does not return before `us` have passed.
+  void stall(std::uint64_t us);
+  /// The next flush fails.
+  void fail_next() { fail_next_ = true; }
+  /// Runs `task` in the middle of the next flush.
+  void when_flushing(Timeline::Task task) { when_flushing_ = std::move(task); }
+  /// Takes back what was asked for and has not happened.
+  void calm_down();
+  /// The process dies: of the flush under way a prefix becomes durable. True if that was neither all nor nothing.
+  bool crash();
+
+ private:
+  struct Founding {
+    std::string cluster_id;
+    raft::Entry config;
+  };
+  struct Job {
+    std::variant<broker::DiskWrite, Founding> what;
+    WriteDone done;
+  };
+  using Result = std::expected<void, storage::Error>;
+
+  void begin();
+  void end();
+  [[nodiscard]] Result carry_out(std::vector<Job>& jobs);
+  [[nodiscard]] std::uint64_t flush_us();
+  [[nodiscard]] std::size_t step_count() const;
+  void report(std::vector<Job> jobs, const Result& result);
+
+  SimLogStore& store_;
+  SimDisk& image_;
+  Timeline& timeline_;
+  Dice dice_;
+  Mistake mistake_;
+  Hooks hooks_;
+  std::uint32_t usual_flush_us_;
+  std::deque<Job> waiting_;
+  std::vector<Job> flushing_;  ///< taken from waiting_, not durable yet
+  std::uint64_t flush_ends_us_ = 0;
+  std::uint64_t stalled_until_us_ = 0;
+  bool busy_ = false;
+  bool fail_next_ = false;
+  Timeline::Task when_flushing_;
+  std::optional<storage::Error> failed_;
+  std::shared_ptr<SimDiskThread*> self_;  ///< tasks on the timeline hold it weakly
+};
+
+}  // namespace weir::sim

@@ -1,0 +1,166 @@
+#include "tests/sim/sim_node.hpp"
+
+#include <array>
+#include <span>
+#include <utility>
+
+#include "raft/check.hpp"
+#include "raft/describe.hpp"
+#include "tests/sim/checkers/checkers.hpp"
+
+namespace weir::sim {
+
+SimNode::SimNode(World& world, std::size_t place, std::vector<std::string> members, Dice dice)
+    : world_(world),
+      place_(place),
+      name_(members[place]),
+      id_(wire::node_id(name_)),
+      members_(std::move(members)),
+      dice_(dice),
+      clock_(world.timeline),
+      port_(*world.network, place),
+      image_(std::make_unique<SimDisk>(name_, dice_.number() >> 2U)) {}
+
+broker::NodeConfig SimNode::config() {
+  broker::NodeConfig config;
+  config.name = name_;
+  config.members = members_;
+  config.raft_address = name_ + ":7401";
+  config.http_address = name_ + ":7400";
+  config.boot_nonce = dice_.number() >> 2U;
+  config.seed = dice_.number();
+  // A small cache sends readers and look-ups to the disk.
+  config.entry_cache_bytes = dice_.chance(1, 2) ? dice_.between(200, 4'000) : std::size_t{1} << 20U;
+  if (dice_.chance(1, 4)) {
+    config.pending_requests_max = 2;
+  }
+  return config;
+}
+
+broker::NodeEvents SimNode::events() {
+  return {.raft =
+              [this](const raft::Event& event) {
+                world_.history.say([&] { return name_ + " " + raft::describe(event); });
+                world_.checkers->raft_event(*this, event);
+              },
+          .phase =
+              [this](broker::Phase phase, const std::string& why) {
+                world_.history.note("phase", place_, static_cast<std::uint64_t>(phase));
+                world_.history.say([&] { return name_ + " is " + std::string(broker::to_string(phase)) + ": " + why; });
+              },
+          .notice = [this](const std::string& text) { world_.history.say([&] { return name_ + " " + text; }); }};
+}
+
+SimDiskThread::Hooks SimNode::disk_hooks() {
+  return {.post = [this](Timeline::Task task) { later(0, std::move(task)); },
+          .given = [this](const broker::DiskWrite& write) { world_.checkers->given(*this, write); },
+          .durable = [this] { world_.checkers->durable(*this); }};
+}
+
+void SimNode::start() {
+  WEIR_CHECK(!running());
+  ++boot_;
+  clock_.set_rate(dice_.chance(1, 30) ? dice_.between(500, 2'000) : dice_.between(990, 1'010));
+  auto opened = SimLogStore::open(*image_, name_);
+  WEIR_CHECK(opened.has_value());
+  store_ = *std::move(opened);
+  disk_ = std::make_unique<SimDiskThread>(*store_, *image_, world_.timeline, dice_.split(), world_.settings.mistake,
+                                          disk_hooks());
+  auto founding = [this](std::string cluster_id, raft::Entry entry, broker::Disk::WriteDone done) {
+    disk_->found(std::move(cluster_id), std::move(entry), std::move(done));
+  };
+  node_ = std::make_unique<broker::Node>(config(), store_->identity(), store_->recovered(), *disk_, port_, clock_,
+                                         std::move(founding), events());
+  world_.history.note("start", place_, boot_);
+  world_.history.say(
+      [this] { return name_ + " starts with " + std::to_string(image_->entries().size()) + " entries"; });
+  world_.checkers->started(*this);
+  later(0, [this] { node_->start(); });
+  later(dice_.between(0, 10'000), [this] { tick(); });
+  world_.network->started(place_);
+}
+
+void SimNode::crash() {
+  WEIR_CHECK(running());
+  if (disk_->crash()) {
+    ++world_.history.coverage.torn_writes;
+  }
+  node_.reset();
+  disk_.reset();
+  store_.reset();
+  backlog_.clear();
+  paused_ = false;
+  ++pause_number_;
+  world_.history.note("crash", place_, image_->entries().size());
+  world_.history.say(
+      [this] { return name_ + " crashes with " + std::to_string(image_->entries().size()) + " entries"; });
+  if (world_.settings.mistake == Mistake::tail_lost && image_->entries().size() > 1) {
+    const auto store = *SimLogStore::open(*image_, name_);
+    const std::array writes{storage::LogWrite{
+        .hard_state = std::nullopt, .truncate_from = raft::Index{image_->entries().size()}, .entries = {}}};
+    static_cast<void>(store->append(writes));
+  }
+  world_.network->stopped(place_);
+}
+
+void SimNode::wipe() {
+  WEIR_CHECK(!running());
+  world_.history.note("wipe", place_);
+  world_.history.say([this] { return name_ + " loses its disk"; });
+  if (world_.settings.mistake == Mistake::wiped_unnoticed && !image_->entries().empty()) {
+    const storage::Identity identity = image_->identity();
+    const raft::Entry config = image_->entries().front();
+    image_->wipe(identity.incarnation);
+    const auto store = *SimLogStore::open(*image_, name_);
+    static_cast<void>(store->found(identity.cluster_id, config));
+    return;
+  }
+  lost_ = image_->entries();
+  image_->wipe(dice_.number() >> 2U);
+  wiped_ = true;
+}
+
+void SimNode::pause(std::uint64_t us) {
+  paused_ = true;
+  world_.history.note("pause", place_, us);
+  world_.timeline.after(us, [this, number = ++pause_number_] {
+    if (number == pause_number_) {
+      resume();
+    }
+  });
+}
+
+void SimNode::resume() {
+  if (!std::exchange(paused_, false)) {
+    return;
+  }
+  ++pause_number_;
+  for (auto& task : std::exchange(backlog_, {})) {
+    run(std::move(task));
+  }
+}
+
+void SimNode::later(std::uint64_t delay_us, Timeline::Task task) {
+  world_.timeline.after(delay_us, [this, boot = boot_, task = std::move(task)]() mutable {
+    if (boot != boot_ || !running()) {
+      return;
+    }
+    if (paused_) {
+      backlog_.push_back(std::move(task));
+    } else {
+      run(std::move(task));
+    }
+  });
+}
+
+void SimNode::run(Timeline::Task task) {
+  task();
+  world_.checkers->after(*this);
+}
+
+void SimNode::tick() {
+  node_->tick();
+  later(clock_.duration_us(10'000), [this] { tick(); });
+}
+
+}  // namespace weir::sim

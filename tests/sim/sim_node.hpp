@@ -1,0 +1,85 @@
+// One broker of a simulated cluster: the production Node over a simulated disk, network and clock, which can crash,
+// start again, be paused and lose its disk. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/core/node.hpp"
+#include "tests/sim/dice.hpp"
+#include "tests/sim/sim_clock.hpp"
+#include "tests/sim/sim_disk_thread.hpp"
+#include "tests/sim/sim_log_store.hpp"
+#include "tests/sim/sim_network.hpp"
+#include "tests/sim/world.hpp"
+
+namespace weir::sim {
+
+class SimNode {
+ public:
+  SimNode(World& world, std::size_t place, std::vector<std::string> members, Dice dice);
+
+  // --- the process
+  void start();
+  /// Kill -9 or a power cut: the write under way is torn.
+  void crash();
+  [[nodiscard]] bool running() const { return node_ != nullptr; }
+  /// SIGSTOP, and SIGCONT after `us`: what would happen meanwhile happens then.
+  void pause(std::uint64_t us);
+  void resume();
+  [[nodiscard]] bool paused() const { return paused_; }
+  /// Counts starts: a callback of an earlier life is none of this one's.
+  [[nodiscard]] std::uint64_t boot() const { return boot_; }
+
+  // --- the machine
+  /// Everything on the disk is gone. Requires that the process is not running.
+  void wipe();
+  [[nodiscard]] bool wiped() const { return wiped_; }
+  /// The log that a wiped disk had: what was durable there was, although it is lost.
+  [[nodiscard]] const std::vector<raft::Entry>& lost() const { return lost_; }
+  [[nodiscard]] SimClock& clock() { return clock_; }
+  [[nodiscard]] SimDiskThread& disk() { return *disk_; }
+  [[nodiscard]] const SimDisk& image() const { return *image_; }
+
+  // --- who it is
+  [[nodiscard]] std::size_t place() const { return place_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] raft::NodeId id() const { return id_; }
+
+  /// Requires running(). Calls into it go through later(), so that the checkers look at what they did.
+  [[nodiscard]] broker::Node& node() { return *node_; }
+  /// Runs on the node's core strand after `delay_us`, unless this life of it is over by then.
+  void later(std::uint64_t delay_us, Timeline::Task task);
+
+ private:
+  void run(Timeline::Task task);
+  void tick();
+  [[nodiscard]] broker::NodeConfig config();
+  [[nodiscard]] broker::NodeEvents events();
+  [[nodiscard]] SimDiskThread::Hooks disk_hooks();
+
+  World& world_;
+  std::size_t place_;
+  std::string name_;
+  raft::NodeId id_;
+  std::vector<std::string> members_;
+  Dice dice_;
+  SimClock clock_;
+  SimPort port_;
+  std::unique_ptr<SimDisk> image_;
+  std::unique_ptr<SimLogStore> store_;
+  std::unique_ptr<SimDiskThread> disk_;
+  std::unique_ptr<broker::Node> node_;
+  std::uint64_t boot_ = 0;
+  bool wiped_ = false;
+  std::vector<raft::Entry> lost_;
+  bool paused_ = false;
+  std::uint64_t pause_number_ = 0;
+  std::deque<Timeline::Task> backlog_;  ///< what came while it was paused
+};
+
+}  // namespace weir::sim

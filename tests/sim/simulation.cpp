@@ -1,0 +1,203 @@
+#include "tests/sim/simulation.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "raft/check.hpp"
+#include "tests/sim/checkers/checkers.hpp"
+#include "tests/sim/sim_network.hpp"
+#include "tests/sim/sim_node.hpp"
+
+namespace weir::sim {
+namespace {
+
+/// Healed, a cluster must have come together within so much virtual time.
+constexpr std::uint64_t kHealedUs = 60 * kSecond;
+/// Clients go on with new requests for a while after the healing: there must be progress, not only peace.
+constexpr std::uint64_t kProgressUs = 2 * kSecond;
+
+[[nodiscard]] std::size_t node_count(Dice& dice) {
+  constexpr std::array<std::size_t, 10> kCounts{3, 3, 3, 3, 3, 3, 5, 5, 2, 1};
+  return kCounts[dice.below(kCounts.size())];
+}
+
+[[nodiscard]] broker::Selector selector_of(std::initializer_list<const char*> patterns) {
+  broker::Selector selector;
+  for (const char* text : patterns) {
+    auto pattern = broker::Pattern::parse(text);
+    WEIR_CHECK(pattern.has_value());
+    selector.patterns.push_back(*std::move(pattern));
+  }
+  return selector;
+}
+
+}  // namespace
+
+Simulation::Simulation(const Settings& settings)
+    : dice_(settings.seed),
+      world_(settings, node_count(dice_), dice_.split()),
+      maker_(world_.checkers->model, dice_.split()),
+      faults_(world_, dice_.split()),
+      look_ups_(world_, maker_, dice_.split()) {
+  draw_clients();
+}
+
+void Simulation::draw_clients() {
+  const std::size_t publishers = 2 + dice_.below(5);
+  for (std::size_t i = 0; i < publishers; ++i) {
+    publishers_.push_back(std::make_unique<Publisher>(world_, maker_, dice_.split()));
+  }
+  const std::array selectors{selector_of({"**"}), selector_of({"b"}), selector_of({"a/*"}),
+                             selector_of({"a/2", "c/**"}), selector_of({"c/+/y", "b"})};
+  for (std::size_t i = 0; i < selectors.size(); ++i) {
+    subscribers_.push_back(
+        std::make_unique<Subscriber>(world_, "s" + std::to_string(i + 1), selectors[i], dice_.split()));
+  }
+}
+
+Result Simulation::run() {
+  world_.history.note("seed", world_.settings.seed, world_.nodes.size());
+  for (const auto& node : world_.nodes) {
+    if (dice_.chance(1, 3)) {
+      node->clock().set_wall(static_cast<std::int64_t>(dice_.between(0, 4'000)) - 2'000);
+    }
+    world_.timeline.after(dice_.between(0, 300) * kMillisecond, [&node] { node->running() ? void() : node->start(); });
+  }
+  for (const auto& publisher : publishers_) {
+    publisher->start();
+  }
+  for (const auto& subscriber : subscribers_) {
+    subscriber->start();
+  }
+  look_ups_.start();
+  run_faults();
+  if (world_.checkers->verdict.holds()) {
+    run_healed();
+  }
+  return {.seed = world_.settings.seed,
+          .violation = world_.checkers->verdict.violation(),
+          .hash = world_.history.hash(),
+          .tasks = world_.timeline.tasks_run(),
+          .virtual_us = world_.timeline.now_us(),
+          .events = world_.checkers->model.events().size(),
+          .coverage = world_.history.coverage};
+}
+
+void Simulation::run_faults() {
+  faults_.start();
+  while (world_.checkers->verdict.holds() && world_.timeline.tasks_run() < world_.settings.tasks) {
+    world_.timeline.run_next();
+  }
+}
+
+void Simulation::run_healed() {
+  world_.history.note("heal");
+  world_.history.say([] { return std::string("--- healed"); });
+  faults_.heal();
+  const std::uint64_t began_us = world_.timeline.now_us();
+  world_.timeline.after(kProgressUs, [this] {
+    for (const auto& publisher : publishers_) {
+      publisher->retire();
+    }
+  });
+  while (world_.checkers->verdict.holds()) {
+    world_.timeline.run_next();
+    if (world_.timeline.now_us() - began_us > kHealedUs) {
+      world_.checkers->verdict.fail("not together again after the healing: " + what_is_missing());
+    } else if (world_.timeline.now_us() - began_us > kProgressUs && converged()) {
+      break;
+    }
+  }
+  read_everything();
+  check_end();
+}
+
+bool Simulation::converged() const {
+  const auto& verdict = world_.checkers->verdict;
+  return verdict.holds() && what_is_missing().empty();
+}
+
+std::string Simulation::what_is_missing() const {
+  for (const auto& publisher : publishers_) {
+    if (!publisher->idle()) {
+      return publisher->text();
+    }
+  }
+  const raft::Index committed{world_.checkers->raft.committed_count()};
+  const raft::Position last{world_.checkers->model.events().size()};
+  for (const auto& node : world_.nodes) {
+    const broker::NodeStatus status = node->node().status();
+    const broker::Phase wanted = node->wiped() ? broker::Phase::waiting : broker::Phase::running;
+    const bool even = node->wiped() || (status.applied_index == committed && status.last_index == committed);
+    if (status.phase != wanted || !even) {
+      return node->name() + " is " + std::string(broker::to_string(status.phase)) + " (" + status.why +
+             "), last entry " + std::to_string(status.last_index.value) + ", applied " +
+             std::to_string(status.applied_index.value) + " of " + std::to_string(committed.value);
+    }
+  }
+  for (const auto& subscriber : subscribers_) {
+    if (subscriber->cursor() != last) {
+      return "reader " + subscriber->name() + " at " + std::to_string(subscriber->cursor().value) + " of " +
+             std::to_string(last.value);
+    }
+  }
+  return {};
+}
+
+/// Every member serves the same log, from the first event to the last.
+void Simulation::read_everything() {
+  for (const auto& node : world_.nodes) {
+    if (!node->wiped() && node->running()) {
+      ++open_reads_;
+      node->later(0, [this, &node] { read_on(*node, {}); });
+    }
+  }
+  while (world_.checkers->verdict.holds() && open_reads_ > 0) {
+    world_.timeline.run_next();
+  }
+}
+
+void Simulation::read_on(SimNode& node, broker::ReadState from) {
+  broker::ReadLimits limits;
+  limits.events_max = 1 + dice_.below(200);
+  const auto everything = selector_of({"**"});
+  node.node().read(everything, from, limits, [this, &node, everything, from](auto batch) {
+    if (!batch) {
+      world_.checkers->verdict.fail(node.name() + " cannot be read after the healing");
+      return;
+    }
+    world_.checkers->readers.read("everything of " + node.name(), everything, from.after, *batch);
+    if (!batch->up_to_date) {
+      return node.later(0, [this, &node, next = batch->next] { read_on(node, next); });
+    }
+    if (batch->next.after.value != world_.checkers->model.events().size()) {
+      world_.checkers->verdict.fail(node.name() + " ends at position " + std::to_string(batch->next.after.value));
+    }
+    --open_reads_;
+  });
+}
+
+void Simulation::check_end() {
+  world_.checkers->clients.finish();
+  const auto& model = world_.checkers->model;
+  for (const auto& node : world_.nodes) {
+    if (node->wiped() || !node->running()) {
+      continue;
+    }
+    const auto topics = node->node().topics();
+    const bool same = std::ranges::all_of(topics, [&model](const broker::TopicInfo& topic) {
+      return topic.first_offset.value == 0 && topic.next_offset.value == model.next_offset(topic.name);
+    });
+    if (!same || topics.size() != model.topics().size()) {
+      world_.checkers->verdict.fail("the topics of " + node->name() + " are not the model's");
+    }
+  }
+  world_.history.note("end", model.events().size(), world_.checkers->raft.committed_count());
+}
+
+Result simulate(const Settings& settings) {
+  return Simulation(settings).run();
+}
+
+}  // namespace weir::sim

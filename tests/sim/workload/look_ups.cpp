@@ -1,0 +1,36 @@
+#include "tests/sim/workload/look_ups.hpp"
+
+#include <utility>
+
+#include "tests/sim/checkers/checkers.hpp"
+#include "tests/sim/sim_node.hpp"
+
+namespace weir::sim {
+
+void LookUps::start() {
+  world_.timeline.after(dice_.between(5, 150) * kMillisecond, [this] {
+    SimNode& node = *world_.nodes[dice_.below(world_.nodes.size())];
+    if (node.running()) {
+      node.later(dice_.between(0, 500), [this, &node] { ask(node); });
+    }
+    start();
+  });
+}
+
+void LookUps::ask(SimNode& node) {
+  const wire::Claim id = maker_.some_id();
+  const bool known_before = world_.checkers->clients.is_known(id);
+  node.node().barrier(dice_.between(50, 2'000), [this, &node, id, known_before](bool confirmed) {
+    if (!confirmed) {
+      return;
+    }
+    node.node().find_id(id, [this, id, known_before](auto found) {
+      if (found) {
+        world_.history.note("look-up", found->has_value() ? 1 : 0);
+        world_.checkers->clients.looked_up(id, known_before, *found);
+      }
+    });
+  });
+}
+
+}  // namespace weir::sim

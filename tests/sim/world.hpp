@@ -1,0 +1,33 @@
+// What all parts of one simulation share. One thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "tests/sim/dice.hpp"
+#include "tests/sim/history.hpp"
+#include "tests/sim/settings.hpp"
+#include "tests/sim/timeline.hpp"
+
+namespace weir::sim {
+
+class Checkers;
+class SimNetwork;
+class SimNode;
+
+struct World {
+  World(const Settings& run_settings, std::size_t node_count, Dice dice);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  const Settings settings;
+  Timeline timeline;
+  History history;
+  std::unique_ptr<Checkers> checkers;
+  std::unique_ptr<SimNetwork> network;
+  std::vector<std::unique_ptr<SimNode>> nodes;
+};
+
+}  // namespace weir::sim
