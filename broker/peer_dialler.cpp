@@ -25,19 +25,6 @@ constexpr std::size_t kGatherBytesMax = std::size_t{1} << 20U;
 /// As many parts as one system call takes from asio.
 constexpr std::size_t kGatherPartsMax = 64;
 
-// Plain functions: g++ 12 destroys the captures of a lambda twice when it is written inside a co_await expression.
-
-asio::awaitable<std::optional<wire::Hello>> ask_hello(const std::shared_ptr<PeerPort>& port) {
-  return hop<std::optional<wire::Hello>>(
-      port->core, [port] { return port->handler == nullptr ? std::optional<wire::Hello>{} : port->handler->hello(); });
-}
-
-asio::awaitable<std::expected<void, std::string>> ask_admission(const std::shared_ptr<PeerPort>& port, raft::NodeId id,
-                                                                const wire::Hello& callee) {
-  return hop<std::expected<void, std::string>>(port->core,
-                                               [port, id, callee] { return port->admit_callee(id, callee); });
-}
-
 }  // namespace
 
 PeerDialler::PeerDialler(std::shared_ptr<PeerPort> port, Peer peer, std::shared_ptr<QueuedBytes> queued_bytes)

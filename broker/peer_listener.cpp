@@ -39,12 +39,6 @@ constexpr std::chrono::seconds kRefusalLinePause{1};
   return {};
 }
 
-// A plain function: g++ 12 destroys the captures of a lambda twice when it is written inside a co_await expression.
-asio::awaitable<std::optional<wire::Welcome>> ask_admission(const std::shared_ptr<PeerPort>& port,
-                                                            const wire::Hello& caller) {
-  return hop<std::optional<wire::Welcome>>(port->core, [port, caller] { return port->admit_caller(caller); });
-}
-
 }  // namespace
 
 PeerListener::PeerListener(std::shared_ptr<PeerPort> port)
@@ -137,7 +131,8 @@ asio::awaitable<std::expected<wire::Hello, PeerFault>> PeerListener::handshake(s
   auto* hello = std::get_if<wire::Hello>(&*first);
   if (hello == nullptr) co_return std::unexpected(PeerFault{PeerFault::Kind::bad, "it did not begin with a hello"});
   const std::shared_ptr<PeerPort> port = self->port_;
-  auto welcome = co_await ask_admission(port, *hello);
+  auto admit = [port, caller = *hello] { return port->admit_caller(caller); };
+  auto welcome = co_await hop<std::optional<wire::Welcome>>(port->core, std::move(admit));
   if (!welcome) co_return std::unexpected(PeerFault{PeerFault::Kind::gone, "this node is stopping"});
   const std::string refusal = welcome->refusal;
   wire::PeerMessage answer = std::move(*welcome);

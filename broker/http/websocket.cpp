@@ -230,6 +230,7 @@ asio::awaitable<void> WebSocket::write_frames(Self self) {
     }
     if (!queue_.empty()) continue;
     if (close_code_) {
+      stream_.next_layer().client_is_done();  // async_close returns when the client's own close has come
       co_await stream_.async_close(*close_code_, asio::as_tuple(asio::use_awaitable));
       break;
     }

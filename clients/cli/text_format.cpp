@@ -202,9 +202,10 @@ std::string bytes_text(std::uint64_t bytes) {
   return fixed(value, unit == 0 ? 0 : 1) + " " + std::string(kUnits[unit]);
 }
 
-std::string lag_text(const client::MemberView& member, std::optional<std::uint64_t> leader_last) {
-  if (!leader_last || !member.last_index) return "-";
-  return std::to_string(*leader_last > *member.last_index ? *leader_last - *member.last_index : 0);
+std::string lag_text(const client::MemberView& member, const StatusRow* leader) {
+  if (leader == nullptr || !leader->member.last_index || !member.last_index) return "-";
+  const std::uint64_t last = *leader->member.last_index;
+  return std::to_string(last > *member.last_index ? last - *member.last_index : 0);
 }
 
 }  // namespace
@@ -227,7 +228,6 @@ std::string cluster_table(const std::vector<StatusRow>& rows, Colour colour) {
     const bool claims = row.answers && row.member.role == "leader";
     if (claims && (leader == nullptr || row.member.term > leader->member.term)) leader = &row;
   }
-  const auto leader_last = leader == nullptr ? std::nullopt : leader->member.last_index;
   for (const auto& row : rows) {
     const auto& member = row.member;
     const auto paint = !row.answers ? Table::Paint::red : &row == leader ? Table::Paint::green : Table::Paint::none;
@@ -236,7 +236,7 @@ std::string cluster_table(const std::vector<StatusRow>& rows, Colour colour) {
     table.add(
         {or_dash(member.node) + (&row == leader ? "*" : ""), or_dash(member.role), or_dash(member.term),
          or_dash(member.last_index), or_dash(member.commit_index), or_dash(member.applied_index),
-         lag_text(member, leader_last), p99.value_or("-"), member.disk_bytes ? bytes_text(*member.disk_bytes) : "-",
+         lag_text(member, leader), p99.value_or("-"), member.disk_bytes ? bytes_text(*member.disk_bytes) : "-",
          !row.answers       ? "no"
          : member.uptime_ms ? uptime_text(*member.uptime_ms)
                             : "yes"},

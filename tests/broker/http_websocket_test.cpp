@@ -149,6 +149,7 @@ int closed_with(const TestBroker& broker, int first_byte, std::string_view paylo
     const WsFrame frame = socket.next();
     if (frame.opcode == -1) return 0;
     if (frame.opcode != 8) continue;
+    socket.send_frame(0x88, frame.payload);
     EXPECT_TRUE(socket.client().closes());
     return frame.close_code();
   }
