@@ -96,9 +96,12 @@ void Node::Impl::submit(WriteJob job) {
   }
 }
 
+/// A write that this node certainly did not append; meanwhile it may lead again.
 void Node::Impl::give_back(WriteJob job) {
   if (job.origin == Origin::forwarded) {
     job.refuse(wire::RefusalKind::not_leader, "not the leader");
+  } else if (replica_ && replica_->leads()) {
+    coalescer_->submit(std::move(job));
   } else {
     forwarder_.submit(std::move(job));
   }

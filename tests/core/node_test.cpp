@@ -120,7 +120,7 @@ TEST(Node, Fault040StopsAtAnUnknownCommandAndSaysNothingMore) {
   three.follow(raft::Term{2}, 3, 2);
   while (three.node->status().phase != Phase::failed && !three.disk.writes.empty()) {
     three.network.sent.clear();
-    three.disk.finish_write();
+    three.disk.reads.empty() ? three.disk.finish_write() : three.disk.finish_read();
   }
   ASSERT_EQ(three.node->status().phase, Phase::failed);
   ASSERT_THAT(three.disk.writes, testing::Not(IsEmpty())) << "a reply waits for a write in flight";
