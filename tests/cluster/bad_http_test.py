@@ -65,7 +65,7 @@ class BadHttp(unittest.TestCase):
     def test_topic_names(self):  # FAULTS 94
         bad = ["..", ".", "a/..", "a/./b", "%2e%2e", "a%2f%2e%2e", "a%2fb%00", "%00", "a%0d%0aX-Evil:%201", "%ff", "%c0%af"]
         bad += ["a//b", "a/", "x" * 65, "a%", "a%2", "a%zz", "a%20b", "*", "a/**", "a/+", "a/%23", "a;b", "a\\b", "a:b"]
-        bad += ["/".join("a" * 17), "/".join(["x" * 60] * 5), "y" * 3000, "$sys/x", "%24sys", "é".encode().decode("latin-1")]
+        bad += ["/".join("a" * 17), "/".join(["x" * 60] * 5), "y" * 3000, "$sys/x", "%24sys", "%c3%a9"]
         for name in bad:
             answer = self.client.request("POST", f"/v1/events/{name}", b"x", {"Content-Type": "text/plain"})
             self.check_problem(answer, 400, 403, 404, 414)
@@ -183,12 +183,12 @@ class BadHttp(unittest.TestCase):
             b"Transfer-Encoding: gzip\r\n",
         ]
         for head in heads:
-            self.check_raw(post + HOST + head + b"\r\n" + inner, 400, 501)
+            self.check_raw(post + HOST + head + b"\r\n" + inner, 400, 413, 501)
         chunks = post + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
         for body in (b"0x1\r\nx\r\n0\r\n\r\n", b"-1\r\nx\r\n0\r\n\r\n", b"1\nx\n0\n\n", b"1 \r\nxy\r\n0\r\n\r\n",
                      b"ffffffffffffffff1\r\nx", b"1\r\nxyz\r\n0\r\n\r\n", b"\r\nx"):  # fmt: skip
             self.check_raw(chunks + body + inner, 400, 413)
-        for head in (b"", HOST + HOST, b"Host: a\r\nHost: b\r\n", b"Host: a b\r\n", b"Host: evil.example\r\n"):
+        for head in (b"", HOST + HOST, b"Host: a\r\nHost: b\r\n", b"Host: a b\r\n"):
             self.check_raw(b"GET /healthz HTTP/1.1\r\n" + head + b"\r\n" + inner, 400, 403, 421)
 
     def test_other_protocols_and_odd_request_lines(self):  # FAULTS 100
@@ -220,6 +220,8 @@ class BadHttp(unittest.TestCase):
             answer = self.client.request("POST", "/v1/events/origin", b"x", {"Content-Type": "text/plain", **headers})
             self.check_problem(answer, 403)
             self.check_problem(self.client.get("/v1/cluster", headers=headers), 403)
+        # A name that a stranger's DNS points at loopback.
+        self.check_problem(self.client.get("/v1/cluster", headers={"Host": "evil.example"}), 403, 421)
         own = {"Origin": f"http://127.0.0.1:{self.port}"}
         self.assertEqual(self.client.get("/v1/cluster", headers=own).status, 200)
 

@@ -45,7 +45,7 @@ def receive_exactly(connection, count):
 
 def learn_hello(cluster, name):
     """What the member `name` says first, from a fresh broker started under that name with ourselves as its peers."""
-    (port,) = free_ports(1)
+    port, *nobody = free_ports(len(cluster.brokers))
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((LOOPBACK, port))
@@ -53,7 +53,9 @@ def learn_hello(cluster, name):
         listener.settimeout(20 * TIME_FACTOR)
         double = Broker(name, cluster.folder / "double")
         double.data.parent.mkdir(exist_ok=True)
-        addresses = {b.name: f"{LOOPBACK}:{port}" for b in cluster} | {name: double.raft_address}
+        others = [b.name for b in cluster if b.name != name]
+        addresses = {other: f"{LOOPBACK}:{at}" for other, at in zip(others, [port, *nobody])}
+        addresses[name] = double.raft_address
         double.peers = ",".join(f"{node}={address}" for node, address in addresses.items())
         double.start()
         try:

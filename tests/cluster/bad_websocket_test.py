@@ -119,10 +119,10 @@ class BadWebSocket(unittest.TestCase):
         with WebSocket(self.port) as ws:
             for sid in range(65):
                 ws.send_json({"op": "sub", "sid": sid, "topic": f"many/{sid}", "from": "latest"})
-            ops = []
-            while "error" not in ops:
+            ops = []  # answers may overtake each other
+            while ops.count("subscribed") + ops.count("error") < 65:
                 ops.append(ws.next_json()["op"])
-            self.assertEqual(ops.count("subscribed"), 64)
+            self.assertEqual((ops.count("subscribed"), ops.count("error")), (64, 1))
 
     def test_handshakes_that_are_not(self):
         for headers in (
@@ -139,7 +139,10 @@ class BadWebSocket(unittest.TestCase):
             with WebSocket(self.port, headers=headers) as ws:
                 self.assertIn(ws.status, (None, 400, 403, 404, 405, 421, 426), f"{headers}: {ws.head}")
         with WebSocket(self.port, "/v1/events/a//b") as ws:
-            self.assertEqual(ws.status, 400)
+            if ws.status == 101:  # a browser cannot read why a handshake failed
+                self.check_error_or_close(ws, "a bad topic in the URL")
+            else:
+                self.assertEqual(ws.status, 400)
         answer, _ = send_raw(self.port, b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         self.assertIn(status_of(answer), (400, 426))
 

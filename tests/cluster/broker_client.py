@@ -61,12 +61,12 @@ class BrokerClient:
     def get(self, path, **options):
         return self.request("GET", path, **options)
 
-    def publish(self, topic, body, event_id=None, content_type="text/plain", timeout=30, **query):
+    def publish(self, topic, body, event_id=None, content_type="text/plain", patience_s=30, **query):
         headers = {"Content-Type": content_type}
         if event_id is not None:
             query["id"] = event_id
         path = f"/v1/events/{topic}" + (f"?{urlencode(query)}" if query else "")
-        return self.request("POST", path, body, headers, timeout)
+        return self.request("POST", path, body, headers, patience_s)
 
     def publish_lines(self, topic, events, timeout=60):
         """One ndjson batch."""

@@ -116,7 +116,7 @@ class LateRequest(threading.Thread):
 
     def run(self):
         try:
-            answer = self.client.publish(TOPIC, "late", self.event_id, timeout=20 * TIME_FACTOR)
+            answer = self.client.publish(TOPIC, "late", self.event_id, patience_s=20 * TIME_FACTOR)
             self.status = answer.status
             self.offset = answer.json().get("offset")
         except Unreachable:

@@ -27,7 +27,7 @@ class Publisher(threading.Thread):
             event_id = f"{self.prefix}-{number}"
             try:
                 client = self.clients[node % len(self.clients)]
-                answer = client.publish(self.topic, f"body of {event_id}", event_id, timeout=3 * TIME_FACTOR)
+                answer = client.publish(self.topic, f"body of {event_id}", event_id, patience_s=3 * TIME_FACTOR)
             except Unreachable:
                 node += 1
                 continue
