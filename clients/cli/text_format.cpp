@@ -233,14 +233,13 @@ std::string cluster_table(const std::vector<StatusRow>& rows, Colour colour) {
     const auto paint = !row.answers ? Table::Paint::red : &row == leader ? Table::Paint::green : Table::Paint::none;
     const auto p99 = member.fsync_p99_us.transform(
         [](std::uint64_t us) { return milliseconds_text(std::chrono::microseconds(us)); });
-    table.add(
-        {or_dash(member.node) + (&row == leader ? "*" : ""), or_dash(member.role), or_dash(member.term),
-         or_dash(member.last_index), or_dash(member.commit_index), or_dash(member.applied_index),
-         lag_text(member, leader), p99.value_or("-"), member.disk_bytes ? bytes_text(*member.disk_bytes) : "-",
-         !row.answers       ? "no"
-         : member.uptime_ms ? uptime_text(*member.uptime_ms)
-                            : "yes"},
-        colour == Colour::on ? paint : Table::Paint::none);
+    table.add({or_dash(member.node) + (&row == leader ? "*" : ""), or_dash(member.role), or_dash(member.term),
+               or_dash(member.last_index), or_dash(member.commit_index), or_dash(member.applied_index),
+               lag_text(member, leader), p99.value_or("-"), member.disk_bytes ? bytes_text(*member.disk_bytes) : "-",
+               !row.answers       ? "no"
+               : member.uptime_ms ? uptime_text(*member.uptime_ms)
+                                  : "yes"},
+              colour == Colour::on ? paint : Table::Paint::none);
   }
   return table.text();
 }
