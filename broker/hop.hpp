@@ -1,7 +1,8 @@
 // From a coroutine to another executor and back. Callable on any executor.
 //
-// g++ 12 moves a lambda or a braced aggregate that is written inside a co_await expression by copying its bytes, which a
-// std::string does not survive: give it a name first, `auto work = [...] {...}; co_await hop<T>(there, std::move(work));`.
+// g++ 12 moves a lambda or a braced aggregate that is written inside a co_await expression by copying its bytes, which
+// a std::string does not survive: give it a name first, `auto work = [...] {...}; co_await hop<T>(there,
+// std::move(work));`.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
