@@ -323,6 +323,8 @@ constexpr std::array kHttpLimits{
                                                                        "Per connection; beyond: error frame"),
     bytes<[](auto& c) -> auto& { return c.limits.outbound_bytes_max; }>(
         "limits.outbound_bytes", "limit-outbound-bytes", "Queue of a subscriber; beyond: reading the log pauses"),
+    bytes<[](auto& c) -> auto& { return c.limits.bodies_bytes_max; }>(
+        "limits.bodies_bytes", "limit-bodies-bytes", "Bodies and answers of all connections; beyond: 503 overloaded"),
     ms<[](auto& c) -> auto& { return c.limits.header_timeout_ms; }>("limits.header_timeout_ms",
                                                                     "limit-header-timeout-ms", "408, close"),
     ms<[](auto& c) -> auto& { return c.limits.body_timeout_ms; }>("limits.body_timeout_ms", "limit-body-timeout-ms",

@@ -91,8 +91,7 @@ void append_json_field(std::string& out, const LogField& field) {
 }
 
 [[nodiscard]] const char* pattern(LogFormat format) {
-  return format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
-                                   : "%Y-%m-%dT%H:%M:%S.%eZ %l %v";
+  return format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v";
 }
 
 }  // namespace
@@ -128,14 +127,17 @@ std::expected<LogFormat, std::string> parse_log_format(std::string_view text) {
   return std::unexpected("must be text or json");
 }
 
-std::string log_payload(LogFormat format, std::string_view node, std::string_view text, LogFields fields) {
+std::string log_payload(LogFormat format, LogLevel level, std::string_view node, std::string_view text,
+                        LogFields fields) {
   std::string out;
   if (format == LogFormat::json) {
+    append_json_field(out, {"level", to_string(level)});
     append_json_field(out, {"node", node});
     append_json_field(out, {"msg", text});
     for (const LogField& field : fields) append_json_field(out, field);
     return out;
   }
+  out += to_string(level);
   append_text_field(out, "node", node);
   append_text_field(out, "msg", text);
   for (const LogField& field : fields) append_text_field(out, field.key, field.value);
@@ -155,7 +157,7 @@ Log::~Log() = default;
 
 void Log::write(LogLevel level, std::string_view text, LogFields fields) const {
   if (!writer_ || level < level_) return;
-  const std::string payload = log_payload(format_, node_, text, fields);
+  const std::string payload = log_payload(format_, level, node_, text, fields);
   writer_->logger->log(spdlog_level(level), spdlog::string_view_t(payload.data(), payload.size()));
 }
 

@@ -37,8 +37,9 @@ using LogFields = std::initializer_list<LogField>;
 /// Longer values are cut: a peer's refusal must not fill the disk.
 inline constexpr std::size_t kLogValueBytesMax = 512;
 
-/// What stands after time and level (text), or inside the braces after them (JSON).
-[[nodiscard]] std::string log_payload(LogFormat format, std::string_view node, std::string_view text, LogFields fields);
+/// What stands after the time (text), or inside the braces after it (JSON).
+[[nodiscard]] std::string log_payload(LogFormat format, LogLevel level, std::string_view node, std::string_view text,
+                                      LogFields fields);
 
 class Log {
  public:

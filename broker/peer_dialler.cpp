@@ -47,6 +47,11 @@ void PeerDialler::stop() {
   if (socket_) socket_->close("this node is stopping");
 }
 
+void PeerDialler::dial_now() {
+  backoff_ = port_->config.backoff_min;
+  pause_.cancel();
+}
+
 asio::awaitable<void> PeerDialler::run(std::shared_ptr<PeerDialler> self) {
   while (!self->port_->stopping) {
     self->socket_ = std::make_shared<PeerSocket>(tcp::socket(self->port_->io));

@@ -25,6 +25,8 @@ class PeerDialler : public std::enable_shared_from_this<PeerDialler> {
 
   void start();
   void stop();
+  /// Ends a pause between two attempts: the member has just shown that it lives.
+  void dial_now();
   /// In order. Given up if there is no connection.
   void send(std::vector<OutboundMessage> messages);
 

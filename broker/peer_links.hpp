@@ -30,9 +30,9 @@ class PeerHandler {
   [[nodiscard]] virtual wire::Hello hello() const = 0;
   /// The error is the refusal, which is sent and logged.
   [[nodiscard]] virtual std::expected<void, std::string> judge(const wire::Hello& peer) const = 0;
-  /// A connection to or from `peer` is through its handshake.
+  /// The connection dialled to `peer` is through its handshake; or, while there is none, one from it.
   virtual void peer_up(const wire::Hello& peer) = 0;
-  /// The connection that this node dialled is gone.
+  /// The connection that this node dialled is gone; or, while there is none, the last one from it.
   virtual void peer_down(raft::NodeId peer) = 0;
   virtual void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) = 0;
 };

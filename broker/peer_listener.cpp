@@ -4,11 +4,14 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <variant>
 
 #include "broker/hop.hpp"
+#include "broker/peer_dialler.hpp"
 
 namespace weir::broker {
 namespace {
@@ -24,6 +27,8 @@ constexpr std::size_t kInboundBytesMax = 2 * wire::kFrameBytesMax;
 /// When no descriptor is free (FAULTS 55): one will be, soon or not.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::chrono::seconds kRefusalLinePause{1};
+/// Connections under one member's name at once: the member, its wiped folder, and strangers who know its name.
+constexpr std::ptrdiff_t kIncarnationsMax = 4;
 
 [[nodiscard]] std::string text_of(const tcp::endpoint& endpoint) {
   return Endpoint{endpoint.address().to_string(), endpoint.port()}.text();
@@ -109,8 +114,18 @@ asio::awaitable<void> PeerListener::serve(std::shared_ptr<PeerListener> self, st
   }
   socket->lift_deadline();
   const raft::NodeId id = wire::node_id(peer->node);
-  self->replace(id, socket);
+  const bool is_admitted = self->admit(*peer, socket);
+  if (!is_admitted) {
+    self->log_refused(address, "'" + peer->node + "' is connected already, with several data folders");
+    socket->close("too many connections under one name");
+    asio::post(self->port_->core, [port = self->port_, id] { port->lose_caller(id); });
+    co_return;
+  }
   self->port_->log.debug("connection from peer", {{"peer", peer->node}, {"address", address}});
+  // It is there: no use in waiting out a pause before dialling it.
+  if (const auto known = self->port_->outlets.find(id); known != self->port_->outlets.end()) {
+    known->second.dialler->dial_now();
+  }
   const PeerFault end = co_await receive(self, socket, *peer);
   if (end.kind == PeerFault::Kind::bad) {
     self->port_->log.warn("peer sent what no member sends; connection closed",
@@ -120,7 +135,7 @@ asio::awaitable<void> PeerListener::serve(std::shared_ptr<PeerListener> self, st
   }
   socket->close(end.text);
   asio::post(self->port_->core, [port = self->port_, id] { port->lose_caller(id); });
-  const auto current = self->members_.find(id);
+  const auto current = self->members_.find({id, peer->incarnation});
   if (current != self->members_.end() && current->second == socket) self->members_.erase(current);
 }
 
@@ -176,10 +191,19 @@ void PeerListener::hand_over(raft::NodeId peer, std::uint64_t incarnation, std::
   });
 }
 
-void PeerListener::replace(raft::NodeId peer, const std::shared_ptr<PeerSocket>& socket) {
-  auto& current = members_[peer];
-  if (current) current->close("the peer has connected again");
-  current = socket;
+bool PeerListener::admit(const wire::Hello& peer, const std::shared_ptr<PeerSocket>& socket) {
+  const raft::NodeId node = wire::node_id(peer.node);
+  const auto first = members_.lower_bound({node, 0});
+  const auto last = members_.upper_bound({node, std::numeric_limits<std::uint64_t>::max()});
+  auto current = members_.find({node, peer.incarnation});
+  if (current == members_.end()) {
+    if (std::distance(first, last) >= kIncarnationsMax) return false;
+    current = members_.try_emplace({node, peer.incarnation}).first;
+  } else {
+    current->second->close("the peer has connected again");
+  }
+  current->second = socket;
+  return true;
 }
 
 void PeerListener::log_refused(const std::string& address, const std::string& why) {

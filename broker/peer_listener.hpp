@@ -29,6 +29,12 @@ class PeerListener : public std::enable_shared_from_this<PeerListener> {
   void stop();
 
  private:
+  struct Caller {
+    raft::NodeId node;
+    std::uint64_t incarnation = 0;
+    friend auto operator<=>(const Caller&, const Caller&) = default;
+  };
+
   static boost::asio::awaitable<void> accept(std::shared_ptr<PeerListener> self);
   /// One accepted connection, from its first byte to its end.
   static boost::asio::awaitable<void> serve(std::shared_ptr<PeerListener> self, std::shared_ptr<PeerSocket> socket,
@@ -38,16 +44,17 @@ class PeerListener : public std::enable_shared_from_this<PeerListener> {
                                                                                  std::shared_ptr<PeerSocket> socket);
   static boost::asio::awaitable<PeerFault> receive(std::shared_ptr<PeerListener> self,
                                                    std::shared_ptr<PeerSocket> socket, wire::Hello peer);
-  /// A member that calls again has lost its old connection, whether or not this side has noticed.
-  void replace(raft::NodeId peer, const std::shared_ptr<PeerSocket>& socket);
+  /// Takes the connection in. A member that calls again has lost its old connection, whether or not this side has
+  /// noticed. Another incarnation under the same name, a wiped folder or a stranger, must not push the member out.
+  [[nodiscard]] bool admit(const wire::Hello& peer, const std::shared_ptr<PeerSocket>& socket);
   void hand_over(raft::NodeId peer, std::uint64_t incarnation, std::vector<wire::PeerMessage> messages);
   void log_refused(const std::string& address, const std::string& why);
 
   const std::shared_ptr<PeerPort> port_;
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer pause_;
-  std::set<std::shared_ptr<PeerSocket>> strangers_;  ///< not through their handshake; at most handshakes_max
-  std::map<raft::NodeId, std::shared_ptr<PeerSocket>> members_;
+  std::set<std::shared_ptr<PeerSocket>> strangers_;        ///< not through their handshake; at most handshakes_max
+  std::map<Caller, std::shared_ptr<PeerSocket>> members_;  ///< at most kIncarnationsMax of one name
 
   // A stranger that knocks a thousand times a second gets one line a second.
   std::chrono::steady_clock::time_point next_refusal_line_;

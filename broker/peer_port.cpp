@@ -85,8 +85,12 @@ std::optional<wire::Welcome> PeerPort::admit_caller(const wire::Hello& caller) {
     welcome.refusal = judged.error().empty() ? "refused" : judged.error();
     return welcome;
   }
-  if (const auto known = outlets.find(wire::node_id(caller.node)); known != outlets.end()) ++known->second.callers;
-  handler->peer_up(caller);
+  const auto known = outlets.find(wire::node_id(caller.node));
+  if (known != outlets.end()) ++known->second.callers;
+  // Who answers at the member's address is the member. A caller under its name may be anybody: a wiped folder, a
+  // stranger.
+  const bool is_reached = known != outlets.end() && known->second.up;
+  if (!is_reached) handler->peer_up(caller);
   return welcome;
 }
 

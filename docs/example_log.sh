@@ -29,8 +29,14 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 # Shows a command as one would type it, then runs it.
 show() {
+  local word
   printf '$ weir'
-  printf ' %q' "$@"
+  for word in "$@"; do
+    case $word in
+      *[!a-zA-Z0-9/._-]*) printf " '%s'" "$word" ;;
+      *) printf ' %s' "$word" ;;
+    esac
+  done
   printf '\n'
   "$weir" "$@"
 }
@@ -51,33 +57,33 @@ wait_for() {
   done
 }
 
-leader_is_known() { "$weir" cluster status -o json | jq -e '[.. | .role? // empty] | index("leader")'; }
-seen_at_least() { [ "$(wc -l <"$folder/seen")" -ge "$1" ]; }
+http_of_leader() { "$weir" cluster status -o json --timeout 1 | jq -er '.members[] | select(.role == "leader") | .http'; }
+seen() { [ "$(wc -l <"$folder/seen")" -ge "$1" ] && grep -q missed "$folder/resumed"; }
 
 say 'Three brokers on this machine'
 echo '$ weir dev --nodes 3'
 "$weir" dev --nodes 3 "$@" >"$folder/dev" 2>&1 &
 dev=$!
-wait_for $ready_seconds 'a leader' leader_is_known
+wait_for $ready_seconds 'a leader' http_of_leader
 show cluster status
 
-say 'A subscriber to everything, from the first event on'
-echo "\$ weir sub '**' --from earliest &"
-"$weir" sub '**' --from earliest >"$folder/seen" 2>"$folder/resumed" &
+say 'A subscriber to everything, from the first event on, at the leader'
+server=$(http_of_leader)
+echo "\$ weir sub '**' --from earliest --server $server &"
+"$weir" sub '**' --from earliest --server "$server" >"$folder/seen" 2>"$folder/resumed" &
 sub=$!
 
-say 'Term 1: two events, and an id claimed without an event'
+say 'Two events, and an id claimed without an event'
 show pub sensors/temp '{"c":21.4}' --id t-1
 show pub users/login '{"user":"ada"}' --id u-1
-server=$("$weir" cluster status -o json | jq -r '[.. | .http? // empty] | first')
 echo "\$ curl -X PUT 'http://$server/v1/ids/users/login?id=12345'"
-curl --silent --show-error --fail -X PUT "http://$server/v1/ids/users/login?id=12345" && echo
+curl --silent --show-error --fail -X PUT "http://$server/v1/ids/users/login?id=12345"
 
-say 'The leader is killed: the others elect a new one, the term rises'
+say 'The leader is killed: the others elect a new one, in a new term'
 show dev kill leader
-wait_for $ready_seconds 'a new leader' leader_is_known
+wait_for $ready_seconds 'a new leader' http_of_leader
 
-say 'The new term: two more events'
+say 'Two more events, in the new term'
 show pub orders/new '{"sku":"A1","n":2}' --id o-1
 show pub alerts/cpu '{"load":0.97}' --id a-1
 
@@ -88,16 +94,16 @@ say 'An id that is claimed is refused'
 show pub users/login '{"user":"eve"}' --id 12345 || echo "(exit code $?: refused)"
 
 say 'What the subscriber saw, across the change of leader'
-wait_for 10 'the fourth event at the subscriber' seen_at_least 4
+wait_for 10 'the fourth event at the subscriber' seen 4
 cat "$folder/seen" "$folder/resumed"
 
-say "The Raft log. SET is a publish, DEDUP a claimed id; CONFIG and NOOP are the brokers' own entries"
+say "The Raft log: SET is a publish, DEDUP a claimed id; CONFIG founded the cluster, NOOP opens a leader's term"
 show raft log
 
 say 'It goes on serving. In another terminal:'
 echo "  $weir sub '**' --from earliest"
 echo "  $weir pub demo/hello 'hi' --id first"
-echo "  curl 'http://$server/v1/events/sensors/temp?from=earliest'"
+echo "  curl 'http://$(http_of_leader)/v1/events/sensors/temp?from=earliest'"
 echo
 echo 'Ctrl-C ends it and leaves nothing behind.'
 wait "$dev"

@@ -21,14 +21,13 @@ Problem outcome_unknown(const wire::Refused& refused, Retry retry) {
           .retry_after_ms = 500};
 }
 
-void append_result(JsonObject& object, std::string& out, const wire::EventResult& result, std::string_view id,
-                   std::string_view epoch) {
+void append_place(JsonObject& object, std::string& out, const wire::EventResult& result, std::string_view id,
+                  std::string_view epoch) {
   object.number("offset", result.offset.value).number("position", result.position.value);
   object.raw("cursor", '"' + format_cursor(epoch, result.position) + '"').text_or_null("id", id);
   object.raw("time", "\"");
   append_time(out, result.time_ms);
   out += '"';
-  object.raw("duplicate", result.storing == wire::Storing::duplicate ? "true" : "false");
 }
 
 Response internal_error(std::string detail) {
@@ -109,12 +108,7 @@ Problem refusal_problem(const wire::Refused& refused, Retry retry) {
     case no_leader:
       return http::no_leader(detail_or("no leader took the request in time; nothing was stored"));
     case overloaded:
-      return {.status = 503,
-              .type = "overloaded",
-              .title = "Overloaded",
-              .detail = detail_or("too much is waiting to be stored; nothing of this request was"),
-              .retry = Retry::safe,
-              .retry_after_ms = 1000};
+      return http::overloaded(detail_or("too much is waiting to be stored; nothing of this request was"));
     case draining:
       return http::draining(detail_or("nothing was stored; ask another node"));
     case disk_full:
@@ -139,8 +133,8 @@ std::string result_json(const wire::EventResult& result, std::string_view topic,
   std::string json;
   JsonObject object(json);
   object.text("topic", topic);
-  append_result(object, json, result, id, epoch);
-  object.end();
+  append_place(object, json, result, id, epoch);
+  object.raw("duplicate", result.storing == wire::Storing::duplicate ? "true" : "false").end();
   return json;
 }
 
@@ -166,7 +160,7 @@ std::string claim_json(const wire::Claim& claim, const wire::Claimed& claimed, s
   if (!claim.source.empty()) object.text("source", claim.source);
   if (claimed.state == wire::ClaimState::published_before) {
     object.raw("state", R"("published")");
-    append_result(object, json, claimed.original, claim.id, epoch);
+    append_place(object, json, claimed.original, claim.id, epoch);
   } else {
     object.raw("state", R"("claimed")").text("id", claim.id);
     object.text("time", format_time(claimed.original.time_ms));

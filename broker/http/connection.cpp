@@ -25,7 +25,10 @@ constexpr std::size_t kAheadBytesMax = std::size_t{64} << 10U;
 }  // namespace
 
 Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<Shard> shard)
-    : socket_(std::move(socket)), shard_(std::move(shard)), interrupted_(socket_.get_executor()) {
+    : socket_(std::move(socket)),
+      shard_(std::move(shard)),
+      share_(shard_->server().budget),
+      interrupted_(socket_.get_executor()) {
   shard_->add(this);
 }
 

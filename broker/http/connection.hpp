@@ -48,6 +48,8 @@ class Connection : public Client, public std::enable_shared_from_this<Connection
   /// Between requests: draining may close the connection.
   void set_idle(bool idle) { idle_ = idle; }
 
+  /// This connection's part of the memory for bodies.
+  [[nodiscard]] BudgetShare& share() { return share_; }
   [[nodiscard]] Shard& shard() { return *shard_; }
   [[nodiscard]] const std::shared_ptr<Shard>& shard_ptr() const { return shard_; }
   /// For a WebSocket: the connection is empty afterwards.
@@ -62,6 +64,7 @@ class Connection : public Client, public std::enable_shared_from_this<Connection
 
   boost::asio::ip::tcp::socket socket_;
   std::shared_ptr<Shard> shard_;
+  BudgetShare share_;
   std::string input_;
   std::size_t taken_ = 0;
   Clock::time_point deadline_ = Clock::time_point::max();

@@ -9,6 +9,7 @@ Delivery::Delivery(ReadPlan plan, const ReadStart& start)
     : plan_(std::move(plan)),
       state_(start.state),
       position_(start.state.after),
+      end_at_start_(start.next_offset),
       left_(plan_.limit),
       single_(plan_.single_topic().has_value()) {
   if (!single_) return;
@@ -75,6 +76,11 @@ Step Delivery::take(ReadBatch batch, std::uint64_t now_ms) {
     state_ = batch.next;
     position_ = std::max(position_, batch.next.after);
     step.caught_up = batch.up_to_date;
+    if (batch.up_to_date && !next_is_known_) {
+      // Nothing was there: reading goes on at the end. A time floor may hold events back, so no gap is claimed then.
+      next_offset_ = std::max(next_offset_, end_at_start_);
+      next_is_known_ = state_.time_floor_ms == 0;
+    }
     finished_ = left_ == 0 || end_reached(batch, now_ms);
   }
   step.finished = finished_;

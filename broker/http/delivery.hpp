@@ -56,7 +56,8 @@ class Delivery {
   ReadState state_;
   raft::Position position_;
   raft::Offset next_offset_;
-  std::uint64_t left_ = 0;  ///< events until plan_.limit
+  raft::Offset end_at_start_;  ///< the topic's next offset when the read began
+  std::uint64_t left_ = 0;     ///< events until plan_.limit
   bool single_ = false;
   bool next_is_known_ = false;  ///< next_offset_ is the event that must come next: a later one means a gap
   bool finished_ = false;

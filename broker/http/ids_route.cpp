@@ -2,6 +2,7 @@
 
 #include "broker/core/topic.hpp"
 #include "broker/http/answers.hpp"
+#include "broker/http/barrier.hpp"
 #include "broker/http/event_input.hpp"
 #include "broker/http/publish_request.hpp"
 #include "broker/http/query.hpp"
@@ -46,10 +47,8 @@ Answer id_find_route(std::shared_ptr<Shard> shard, SharedRequest request, std::s
   auto parsed = parse_id_request(*request, std::move(topic), shard->limits());
   if (!parsed) co_return to_response(parsed.error());
   // Always a linear read: a 404 from a node that is behind would be taken for "never stored".
-  const bool confirmed = co_await shard->gateway().barrier(parsed->timeout_ms);
-  if (!confirmed) {
-    co_return to_response(no_leader("no leader confirmed in time how far the log goes, so nobody can say yet"));
-  }
+  const auto passed = co_await pass_barrier(shard, parsed->timeout_ms);
+  if (!passed) co_return to_response(passed.error());
   auto found = co_await shard->gateway().find_id(parsed->claim);
   if (!found) co_return to_response(read_problem(found.error()));
   if (!*found) {

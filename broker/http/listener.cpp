@@ -31,13 +31,7 @@ std::unexpected<std::string> cannot(const char* what, const HttpConfig& config, 
 
 /// Best effort: the client may be gone, and nobody waits for it.
 void turn_away(tcp::socket socket) {
-  Problem problem{.status = 503,
-                  .type = "overloaded",
-                  .title = "Overloaded",
-                  .detail = "too many connections",
-                  .retry = Retry::safe,
-                  .retry_after_ms = 1000};
-  const Response response = to_response(problem);
+  const Response response = to_response(overloaded("too many connections"));
   const std::string bytes = head_text(response, BodyFraming::length, After::close) + response.body;
   Code ignored;
   socket.non_blocking(true, ignored);

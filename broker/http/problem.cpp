@@ -52,6 +52,15 @@ Problem no_leader(std::string detail) {
           .retry_after_ms = kRetryAfterMs};
 }
 
+Problem overloaded(std::string detail) {
+  return {.status = 503,
+          .type = "overloaded",
+          .title = "Overloaded",
+          .detail = std::move(detail),
+          .retry = Retry::safe,
+          .retry_after_ms = 1000};
+}
+
 Problem draining(std::string detail) {
   return {.status = 503,
           .type = "draining",
@@ -91,6 +100,8 @@ Problem protocol_error(unsigned status, std::string detail) {
       return {.status = 417, .type = "expect-unknown", .title = "Unknown Expect", .detail = std::move(detail)};
     case 431:
       return {.status = 431, .type = "headers-too-large", .title = "Headers too large", .detail = std::move(detail)};
+    case 503:
+      return overloaded(std::move(detail));
     case 505:
       return {.status = 505, .type = "version", .title = "HTTP version not supported", .detail = std::move(detail)};
     default:

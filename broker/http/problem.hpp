@@ -41,6 +41,7 @@ struct Problem {
 [[nodiscard]] Problem too_large(std::string detail);
 [[nodiscard]] Problem forbidden(std::string detail);
 [[nodiscard]] Problem no_leader(std::string detail);
+[[nodiscard]] Problem overloaded(std::string detail);
 [[nodiscard]] Problem draining(std::string detail);
 /// This node has not applied what was asked for yet; another, or this one a little later, may have.
 [[nodiscard]] Problem behind(std::string detail);

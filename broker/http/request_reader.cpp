@@ -21,6 +21,10 @@ HeadError ended(ReadEnd end, const char* what) {
   return {kNobody, "closed"};
 }
 
+HeadError no_memory() {
+  return {503, "too many bodies are under way; try again in a moment"};
+}
+
 asio::awaitable<Read> read_sized(std::shared_ptr<Connection> connection, std::shared_ptr<Request> request) {
   const auto size = static_cast<std::size_t>(request->content_length);
   while (true) {
@@ -29,6 +33,7 @@ asio::awaitable<Read> read_sized(std::shared_ptr<Connection> connection, std::sh
     request->body.append(input.substr(0, count));
     connection->consume(count);
     if (request->body.size() == size) co_return Read{};
+    if (!connection->share().hold(request->body.size())) co_return std::unexpected(no_memory());
     const ReadEnd end = co_await connection->read();
     if (end != ReadEnd::more) co_return std::unexpected(ended(end, "the body"));
   }
@@ -42,6 +47,7 @@ asio::awaitable<Read> read_chunked(std::shared_ptr<Connection> connection, std::
     if (!taken) co_return std::unexpected(taken.error());
     connection->consume(*taken);
     if (decoder.done()) co_return Read{};
+    if (!connection->share().hold(request->body.size())) co_return std::unexpected(no_memory());
     const ReadEnd end = co_await connection->read();
     if (end != ReadEnd::more) co_return std::unexpected(ended(end, "the body"));
   }

@@ -122,10 +122,15 @@ asio::awaitable<std::optional<Response>> dispatch(SharedConnection connection, S
 }
 
 asio::awaitable<bool> send(SharedConnection connection, SharedRequest request, Response response, After after) {
+  if (!connection->share().hold(response.body.size())) {
+    response = to_response(overloaded("too many answers are under way"));
+  }
   add_origin(response, *request);
   std::string bytes = head_text(response, BodyFraming::length, after);
   if (request->method != Method::head && response.status != 204) bytes += response.body;
+  response.body = {};
   const bool sent = co_await connection->write(std::move(bytes));
+  connection->share().release();
   co_return sent;
 }
 

@@ -13,6 +13,7 @@
 
 #include "broker/gateway.hpp"
 #include "broker/http/access.hpp"
+#include "broker/http/memory_budget.hpp"
 #include "broker/http/metrics.hpp"
 #include "broker/http/server.hpp"
 
@@ -22,10 +23,12 @@ using Clock = std::chrono::steady_clock;
 
 /// One for the whole server; outlives all shards.
 struct ServerState {
-  ServerState(HttpConfig http_config, Gateway& node) : config(std::move(http_config)), gateway(node) {}
+  ServerState(HttpConfig http_config, Gateway& node)
+      : config(std::move(http_config)), gateway(node), budget(config.limits.bodies_bytes_max) {}
   const HttpConfig config;
   Gateway& gateway;
   HttpMetrics metrics;
+  MemoryBudget budget;
 };
 
 /// A connection, as its shard sees it: HTTP or WebSocket.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "broker/http/barrier.hpp"
 #include "broker/http/cursor.hpp"
 #include "broker/http/json_text.hpp"
 #include "broker/http/wall_clock.hpp"
@@ -24,17 +25,11 @@ Problem epoch_changed(std::string detail, std::string_view epoch) {
       .with("earliest", std::move(earliest));
 }
 
-Problem no_barrier(const NodeStatus& status) {
-  return no_leader("no leader confirmed to " + status.name + " in time how far the log goes; it last heard one " +
-                   std::to_string(status.leader_silent_ms) + " ms ago");
-}
-
 /// min_position and consistency=linear: this node must have applied enough.
 asio::awaitable<std::expected<void, Problem>> meet_consistency(std::shared_ptr<Shard> shard, ReadPlan plan) {
   if (plan.consistency == Consistency::linear) {
-    const bool confirmed = co_await shard->gateway().barrier(plan.timeout_ms);
-    const auto status = co_await shard->status();
-    if (!confirmed) co_return std::unexpected(no_barrier(*status));
+    auto passed = co_await pass_barrier(shard, plan.timeout_ms);
+    if (!passed) co_return std::unexpected(std::move(passed.error()));
   }
   if (!plan.min_position) co_return std::expected<void, Problem>{};
   const std::uint32_t patience = std::max<std::uint32_t>(plan.wait_ms, 1);
@@ -58,15 +53,19 @@ bool is_beyond(const std::expected<ReadStart, StartError>& start, const ReadPlan
   return from != nullptr && from->position > start->last_position;
 }
 
-/// A cursor beyond what is applied here may come from a node that is ahead: everything committed is waited for before
-/// it is called false.
+/// A pull of a topic that is not there is 404: others wait for it.
+bool is_missing(const std::expected<ReadStart, StartError>& start, const ReadPlan& plan) {
+  return start && !start->topic_exists && plan.mode == Mode::pull && plan.single_topic();
+}
+
+/// A cursor beyond what is applied here may come from a node that is ahead, a topic may have been created there, and
+/// after a restart nothing is applied at first: everything committed is waited for before either is denied.
 asio::awaitable<std::expected<ReadStart, Problem>> find_start(std::shared_ptr<Shard> shard, ReadPlan plan,
                                                               std::string epoch) {
   auto start = co_await shard->gateway().start_read(plan.selector, plan.from);
-  if (is_beyond(start, plan)) {
-    const bool confirmed = co_await shard->gateway().barrier(plan.timeout_ms);
-    const auto status = co_await shard->status();
-    if (!confirmed) co_return std::unexpected(no_barrier(*status));
+  if (is_beyond(start, plan) || is_missing(start, plan)) {
+    auto passed = co_await pass_barrier(shard, plan.timeout_ms);
+    if (!passed) co_return std::unexpected(std::move(passed.error()));
     start = co_await shard->gateway().start_read(plan.selector, plan.from);
   }
   if (is_beyond(start, plan)) {

@@ -161,7 +161,6 @@ void WebSocket::configure(NameProtocol protocol) {
                                .idle_timeout = ws::stream_base::none(),
                                .keep_alive_pings = false});
   stream_.set_option(ws::stream_base::decorator([protocol](ws::response_type& response) {
-    response.set(beast::http::field::server, "weir");
     if (protocol == NameProtocol::yes) response.set(beast::http::field::sec_websocket_protocol, "weir.json.v1");
   }));
   // A payload in base64 is a third larger than its bytes; id, key and headers stand beside it.

@@ -35,8 +35,9 @@ std::string role_text(const DevNode& node, const Leadership& before) {
 ExitCode wait_for_next_leader(const DevFile& dev, const DevNode& killed, const Leadership& before) {
   const auto start = Clock::now();
   const auto line = "killed " + killed.node + " (" + role_text(killed, before) + ")";
+  Leadership now;
   while (Clock::now() < start + kElectionTimeout) {
-    const auto now = look_for_leader(dev.nodes);
+    now = look_for_leader(dev.nodes);
     if (now.known() && now.term > before.term) {
       print_data(line + "; " + escape(now.node) + " leads term " + std::to_string(now.term) + " after " +
                  std::to_string(std::chrono::round<std::chrono::milliseconds>(Clock::now() - start).count()) + " ms\n");
@@ -45,7 +46,9 @@ ExitCode wait_for_next_leader(const DevFile& dev, const DevNode& killed, const L
     std::this_thread::sleep_for(kAskEvery);
   }
   print_data(line + "\n");
-  return refuse("no new leader within 15 s");
+  say("weir: no new leader within 15 s; the nodes' logs are in " + escape(dev.folder.string()) +
+      "; they answer:" + now.answers);
+  return ExitCode::refused;
 }
 
 }  // namespace

@@ -169,10 +169,15 @@ class DevCluster {
       if (!how) continue;
       node.pid = 0;
       restart_at_[n] = Clock::now() + milliseconds(static_cast<std::int64_t>(options_.restart_after_s * 1000));
-      say(node.node + " ended with " + *how + "; it comes back after " +
-          milliseconds_text(*restart_at_[n] - Clock::now()));
+      say(node.node + " ended with " + *how + "; it comes back " + restart_text());
       tell(write_dev_file(places_.dev_file(), file_));
     }
+  }
+
+  [[nodiscard]] std::string restart_text() const {
+    const auto after = milliseconds(static_cast<std::int64_t>(options_.restart_after_s * 1000));
+    return after < seconds(1) ? "at once"
+                              : "after " + std::to_string(std::chrono::round<seconds>(after).count()) + " s";
   }
 
   void restart_due() {

@@ -25,9 +25,13 @@ Leadership look_for_leader(const std::vector<DevNode>& nodes) {
   Leadership found;
   for (const auto& node : nodes) {
     const auto view = ask(node.http);
-    if (!view) continue;
+    if (!view) {
+      found.answers += "\n  " + node.node + ": " + view.error().text;
+      continue;
+    }
     ++found.answering;
     const auto term = view->self.term.value_or(0);
+    found.answers += "\n  " + node.node + ": " + view->self.role + " of term " + std::to_string(term);
     if (view->self.role == "leader" && (!found.known() || term > found.term)) {
       found.node = view->self.node;
       found.term = term;

@@ -13,6 +13,7 @@ struct Leadership {
   std::string node;  ///< empty: nobody says that it leads
   std::uint64_t term = 0;
   std::size_t answering = 0;  ///< nodes that answered at all
+  std::string answers;        ///< what each said, or why it said nothing; for people, one line a node
 
   [[nodiscard]] bool known() const { return !node.empty(); }
 };

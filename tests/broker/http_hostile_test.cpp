@@ -222,6 +222,23 @@ TEST(Hostile, Fault102ConnectionsBeyondTheLimitAreTurnedAway) {
   expect_alive(broker);
 }
 
+TEST(Hostile, Fault102BodiesOfManyClientsShareABudget) {
+  HttpLimits limits;
+  limits.bodies_bytes_max = std::size_t{512} << 10U;
+  const TestBroker broker(limits);
+  const std::string body(std::size_t{400} << 10U, 'a');
+  EXPECT_EQ(ask(broker, "POST /v1/events/a", "", body).status, 201U);
+  TestClient slow(broker.port());
+  slow.send("POST /v1/events/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n" + body);
+  // As soon as the slow body is held, another one of this size does not fit beside it.
+  unsigned status = 0;
+  do {
+    status = ask(broker, "POST /v1/events/a", "", body).status;
+  } while (status == 201);
+  EXPECT_EQ(status, 503U);
+  EXPECT_EQ(ask(broker, "POST /v1/events/a", "", "small").status, 201U);
+}
+
 TEST(Hostile, Fault115OtherSitesAndRebindingAreRefused) {
   const TestBroker broker;
   TestClient rebound(broker.port());

@@ -111,6 +111,15 @@ TEST(Delivery, Fault68FromTheFutureWaitsAndNamesItsPlace) {
   EXPECT_EQ(delivery.next_offset().value, 100U);
 }
 
+TEST(Delivery, AnEmptyReadGoesOnAtTheEnd) {
+  ReadBatch nothing;
+  nothing.up_to_date = true;
+  Delivery delivery(plan_for("a", FromCursor{"e7", raft::Position{104}}), start_at(0, 5));
+  EXPECT_EQ(offsets(delivery.take(std::move(nothing), kNow)), "caught-up ");
+  EXPECT_EQ(delivery.next_offset().value, 5U);
+  EXPECT_EQ(offsets(delivery.take(batch_of(7, 8), kNow)), "7 gap 5-6 caught-up ");
+}
+
 std::string streamed(Format format) {
   const StreamText text(format, "e7", DataForm::natural);
   std::string out;

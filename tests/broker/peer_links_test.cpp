@@ -468,6 +468,34 @@ TEST_F(PeerLinksTest, AMemberThatCallsAgainReplacesItsConnection) {
   EXPECT_TRUE(a->node.downs.empty());
 }
 
+TEST_F(PeerLinksTest, AnotherFolderUnderAMembersNameDoesNotPushItOut) {  // FAULTS 24
+  use({"n1", "n2"});
+  const auto a = start(0);
+  const auto b = start(1);
+  ASSERT_TRUE(connect(*a, *b));
+  a->node.ups.clear();
+  FakeNode other("n2");
+  std::vector<tcp::socket> strangers;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    other.me.incarnation = 5000 + i;
+    strangers.push_back(stranger(0));
+    asio::write(strangers.back(), asio::buffer(bytes_of(other.me) + bytes_of(numbered(7))));
+    ASSERT_TRUE(until([&] { return a->node.received.size() == i + 1; }));
+    EXPECT_EQ(a->node.received.back().incarnation, 5000 + i);
+  }
+  other.me.incarnation = 6000;
+  tcp::socket one_more = stranger(0);
+  asio::write(one_more, asio::buffer(bytes_of(other.me)));
+  EXPECT_TRUE(is_closed(one_more)) << "even they are bounded";
+  EXPECT_TRUE(a->node.ups.empty()) << "who answers at the member's address is the member";
+  a->node.received.clear();
+  EXPECT_TRUE(b->can_send_to(*a));
+  ASSERT_TRUE(until([&] { return a->node.received.size() == 1; }));
+  EXPECT_EQ(a->node.received.front().incarnation, b->node.me.incarnation);
+  EXPECT_TRUE(a->node.downs.empty());
+  EXPECT_TRUE(b->node.downs.empty());
+}
+
 TEST_F(PeerLinksTest, APortInUseIsNamed) {
   use({"n1"});
   const auto a = start(0);

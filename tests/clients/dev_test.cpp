@@ -150,7 +150,7 @@ TEST_F(DevTest, KilledLeaderIsFollowedAndComesBack) {
   EXPECT_THAT(kill_leader.read_until(""),
               MatchesRegex("killed n1 \\(leader of term 1\\); n2 leads term 2 after [0-9]+ ms\n"));
   const auto& printed = dev.read_until("n1 is back\n");
-  EXPECT_THAT(printed, HasSubstr("n1 ended with signal 9; it comes back after "));
+  EXPECT_THAT(printed, HasSubstr("n1 ended with signal 9; it comes back at once\n"));
   ::kill(dev.pid(), SIGTERM);
   EXPECT_EQ(dev.finish(), 0);
   EXPECT_TRUE(nothing_left());

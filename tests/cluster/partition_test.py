@@ -54,6 +54,24 @@ class Partition(unittest.TestCase):
             answer = leader.client.pull(TOPIC, consistency="linear", timeout="1s")
             self.assertIn(answer.status, (503, 504), repr(answer))
 
+    def test_a_node_alone_after_a_restart_denies_nothing(self):  # FAULTS 19
+        """It cannot know yet what is committed of its log: what it has not applied may exist all the same."""
+        with Cluster(3) as cluster:
+            leader = cluster.wait_for_leader()
+            self.assertEqual(leader.client.publish(TOPIC, "x", "known").status, 201)
+            for broker in cluster:
+                broker.kill()
+            leader.start()
+            wait_until(leader.status, 15, "it serves")
+            for path in (f"/v1/events/{TOPIC}?from=earliest&timeout=300ms", f"/v1/topics/{TOPIC}", "/v1/topics"):
+                answer = leader.client.get(path, timeout=15)
+                self.assertEqual(answer.status, 503, repr(answer))
+                self.assertEqual(answer.json()["type"], "urn:weir:problem:no-leader", repr(answer))
+            for broker in cluster.others(leader):
+                broker.start()
+            cluster.wait_for_leader()
+            self.assertEqual([event["id"] for event in leader.client.events(TOPIC)], ["known"])
+
     def test_a_frozen_leader_comes_back_as_a_follower(self):  # FAULTS 77
         with Cluster(3) as cluster:
             ports = [broker.http_port for broker in cluster]

@@ -21,6 +21,7 @@ STEPS = [
     r"exit code 1: refused",
     r"What the subscriber saw",
     r"sensors/temp.*\n.*users/login.*\n.*orders/new.*\n.*alerts/cpu",
+    r"0 missed",  # the subscriber was at the leader that was killed
     r"The Raft log",
     r"CONFIG.*\n(.*\n)*.*SET .*sensors/temp.*\n(.*\n)*.*SET .*users/login.*\n(.*\n)*.*DEDUP.*12345.*\n(.*\n)*.*NOOP.*\n"
     r"(.*\n)*.*SET .*orders/new.*\n(.*\n)*.*SET .*alerts/cpu",

@@ -57,6 +57,11 @@ def ready():
         return False
 
 
+def subscribed():
+    with urllib.request.urlopen("http://localhost:7400/metrics", timeout=5) as answer:
+        return re.search(r"^weir_websocket_subscriptions [1-9]", answer.read().decode(), re.M) is not None
+
+
 class Readme(unittest.TestCase):
     def setUp(self):
         self.assertFalse(ready(), "a broker answers on port 7400 already: stop it to run this test")
@@ -111,7 +116,9 @@ class Readme(unittest.TestCase):
                     )
                 )
             if serves:
-                self.wait_until_ready(log)
+                self.wait_until(ready, f"weir dev is ready:\n{log}")
+            else:  # typed by hand, the next command comes later
+                self.wait_until(subscribed, "the subscriber has subscribed")
             return ""
         done = subprocess.run(
             ["bash", "-c", command],
@@ -125,10 +132,10 @@ class Readme(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"$ {command}\n{done.stdout}{done.stderr}")
         return done.stdout + ("" if done.stdout else done.stderr)
 
-    def wait_until_ready(self, log):
+    def wait_until(self, condition, what):
         end = time.monotonic() + 30
-        while not ready():
-            self.assertLess(time.monotonic(), end, f"weir dev is not ready:\n{log.read_text()}")
+        while not condition():
+            self.assertLess(time.monotonic(), end, f"not within 30 s: {what}")
 
 
 class Matching(unittest.TestCase):
