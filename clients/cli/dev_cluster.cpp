@@ -126,11 +126,13 @@ class DevCluster {
     while (Clock::now() < deadline) {
       if (signals_.wait(Clock::now() + kAskEvery) == SignalQueue::Kind::stop) return std::unexpected(std::string{});
       for (std::size_t n = 0; n < file_.nodes.size(); ++n) {
-        const auto how = ended(file_.nodes[n].pid);
-        if (!how) continue;
-        file_.nodes[n].pid = 0;
-        return std::unexpected(file_.nodes[n].node + " ended with " + *how + last_lines(log_of(n)));
+        const auto ending = take_ending(n);
+        if (!ending) continue;
+        // One that gives up would do so again; one that was killed has lost nothing.
+        if (!ending->by_signal) return std::unexpected(ended_text(n, *ending) + last_lines(log_of(n)));
+        restart_later(n, *ending);
       }
+      restart_due();
       const auto leader = look_for_leader(file_.nodes);
       if (leader.known() && leader.answering == file_.nodes.size()) {
         announce(leader);
@@ -164,14 +166,26 @@ class DevCluster {
 
   void notice_deaths() {
     for (std::size_t n = 0; n < file_.nodes.size(); ++n) {
-      auto& node = file_.nodes[n];
-      const auto how = node.pid == 0 ? std::nullopt : ended(node.pid);
-      if (!how) continue;
-      node.pid = 0;
-      restart_at_[n] = Clock::now() + milliseconds(static_cast<std::int64_t>(options_.restart_after_s * 1000));
-      say(node.node + " ended with " + *how + "; it comes back " + restart_text());
-      tell(write_dev_file(places_.dev_file(), file_));
+      if (const auto ending = take_ending(n)) restart_later(n, *ending);
     }
+  }
+
+  /// How node `n` ended, once.
+  std::optional<Ending> take_ending(std::size_t n) {
+    auto& pid = file_.nodes[n].pid;
+    auto ending = pid == 0 ? std::nullopt : ended(pid);
+    if (ending) pid = 0;
+    return ending;
+  }
+
+  [[nodiscard]] std::string ended_text(std::size_t n, const Ending& ending) const {
+    return file_.nodes[n].node + " ended with " + ending.how;
+  }
+
+  void restart_later(std::size_t n, const Ending& ending) {
+    restart_at_[n] = Clock::now() + milliseconds(static_cast<std::int64_t>(options_.restart_after_s * 1000));
+    say(ended_text(n, ending) + "; it comes back " + restart_text());
+    tell(write_dev_file(places_.dev_file(), file_));
   }
 
   [[nodiscard]] std::string restart_text() const {

@@ -112,13 +112,13 @@ std::expected<pid_t, std::string> start_process(const ProcessPlan& plan) {
   return child;
 }
 
-std::optional<std::string> ended(pid_t child) {
+std::optional<Ending> ended(pid_t child) {
   int status = 0;
   const pid_t got = ::waitpid(child, &status, WNOHANG);
   if (got == 0 || (got < 0 && errno == EINTR)) return std::nullopt;
-  if (got < 0) return "unknown";
-  if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
-  return "code " + std::to_string(WEXITSTATUS(status));
+  if (got < 0) return Ending{.by_signal = false, .how = "unknown"};
+  if (WIFSIGNALED(status)) return Ending{.by_signal = true, .how = "signal " + std::to_string(WTERMSIG(status))};
+  return Ending{.by_signal = false, .how = "code " + std::to_string(WEXITSTATUS(status))};
 }
 
 pid_t parent_of(pid_t process) {

@@ -42,8 +42,13 @@ struct ProcessPlan {
 /// does not reach.
 [[nodiscard]] std::expected<pid_t, std::string> start_process(const ProcessPlan& plan);
 
-/// How it ended ("code 2", "signal 9"), or nothing while it runs.
-[[nodiscard]] std::optional<std::string> ended(pid_t child);
+struct Ending {
+  bool by_signal = false;
+  std::string how;  ///< "code 2", "signal 9"
+};
+
+/// How it ended, or nothing while it runs. Requires child > 0.
+[[nodiscard]] std::optional<Ending> ended(pid_t child);
 
 /// The parent of a process, to be sure of whom a signal will hit; 0 when there is no such process.
 [[nodiscard]] pid_t parent_of(pid_t process);

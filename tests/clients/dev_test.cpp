@@ -156,6 +156,23 @@ TEST_F(DevTest, KilledLeaderIsFollowedAndComesBack) {
   EXPECT_TRUE(nothing_left());
 }
 
+TEST_F(DevTest, ANodeKilledBeforeTheClusterIsUpComesBackToo) {
+  Process dev({"dev", "--port", "0", "--restart-after", "0.2"}, home_);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBoundMs);
+  while (file().nodes.size() != 3 || file().nodes.back().pid == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+  }
+  const auto nodes = file().nodes;
+  ::kill(nodes[0].pid, SIGSTOP);  // the cluster is not up before all have answered
+  ::kill(nodes[2].pid, SIGKILL);
+  EXPECT_THAT(dev.read_until("n3 ended with signal 9"), HasSubstr("n3 ended with signal 9"));
+  ::kill(nodes[0].pid, SIGCONT);
+  EXPECT_THAT(dev.read_until("n3 is back\n"), HasSubstr("n3 is back\n"));
+  EXPECT_THAT(dev.read_until("Ctrl-C stops\n"), HasSubstr("weir dev: 3 nodes, leader n1"));
+  ::kill(dev.pid(), SIGTERM);
+  EXPECT_EQ(dev.finish(), 0);
+}
+
 TEST_F(DevTest, AnyNodeCanBeKilledByName) {
   Process dev({"dev", "--port", "0"}, home_);
   dev.read_until("Ctrl-C stops\n");
