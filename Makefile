@@ -2,11 +2,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test build check fmt bench sim san install install-check
+.PHONY: help run test build check fmt bench sim san soak fuzz install install-check
 
 # Parallel tests: real-cluster tests hold a lock of their own, so that two never share the machine.
 TEST_JOBS ?= 2
 SEEDS ?= 1000
+# make soak: both bounds must be reached. make fuzz: for each target.
+SOAK_SECONDS ?= 900
+SOAK_KILLS ?= 100
+FUZZ_SECONDS ?= 60
 release := build/release
 cpp_folders := raft wire storage broker clients bench tests
 cpp_files = $$(find $(cpp_folders) -name '*.cpp' -o -name '*.hpp' | sort)
@@ -53,6 +57,15 @@ san: install-check ## build and test under asan+ubsan, then under tsan
 	setarch -R cmake --preset tsan
 	setarch -R cmake --build --preset tsan
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 setarch -R ctest --preset tsan -j $(TEST_JOBS)
+
+soak: install build ## hurt a real cluster for a while: make soak SOAK_SECONDS=900 SOAK_KILLS=100
+	WEIR_BINARY=$(release)/weir PYTHONDONTWRITEBYTECODE=1 \
+	  python3 tests/cluster/soak.py --seconds $(SOAK_SECONDS) --kills $(SOAK_KILLS)
+
+fuzz: install install-check ## libFuzzer on everything that reads strangers' bytes: make fuzz FUZZ_SECONDS=60
+	cmake --preset fuzz
+	cmake --build --preset fuzz --target weir_fuzz
+	tests/fuzz/run build/fuzz/weir_fuzz $(FUZZ_SECONDS)
 
 bench: ## measure this machine (comes with the benchmark release)
 	@echo 'make bench: comes with the benchmark release; there is nothing to run yet' >&2; exit 2
