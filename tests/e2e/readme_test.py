@@ -51,14 +51,14 @@ def matches(expected, actual):
 
 def ready():
     try:
-        with urllib.request.urlopen("http://localhost:7400/readyz", timeout=1) as answer:
+        with urllib.request.urlopen("http://127.0.0.1:7400/readyz", timeout=1) as answer:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
 
 
 def subscribed():
-    with urllib.request.urlopen("http://localhost:7400/metrics", timeout=5) as answer:
+    with urllib.request.urlopen("http://127.0.0.1:7400/metrics", timeout=5) as answer:
         return re.search(r"^weir_websocket_subscriptions [1-9]", answer.read().decode(), re.M) is not None
 
 
@@ -116,9 +116,9 @@ class Readme(unittest.TestCase):
                     )
                 )
             if serves:
-                self.wait_until(ready, f"weir dev is ready:\n{log}")
+                self.wait_until(ready, lambda: f"weir dev is ready:\n{log.read_text()}")
             else:  # typed by hand, the next command comes later
-                self.wait_until(subscribed, "the subscriber has subscribed")
+                self.wait_until(subscribed, lambda: "the subscriber has subscribed")
             return ""
         done = subprocess.run(
             ["bash", "-c", command],
@@ -135,7 +135,7 @@ class Readme(unittest.TestCase):
     def wait_until(self, condition, what):
         end = time.monotonic() + 30
         while not condition():
-            self.assertLess(time.monotonic(), end, f"not within 30 s: {what}")
+            self.assertLess(time.monotonic(), end, f"not within 30 s: {what()}")
 
 
 class Matching(unittest.TestCase):
