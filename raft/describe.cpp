@@ -118,6 +118,20 @@ std::string describe_event(const LogTruncated& event) {
   return "truncated its log from " + text(event.from);
 }
 
+std::string list_of(const std::vector<NodeId>& members) {
+  std::string line;
+  for (const NodeId member : members) {
+    line += " " + text(member);
+  }
+  return line;
+}
+
+std::string describe_event(const ConfigurationAdopted& event) {
+  const Configuration& members = event.configuration;
+  return "uses the configuration of entry " + text(event.index) + ": voters" + list_of(members.voters) +
+         (members.learners.empty() ? "" : ", learners" + list_of(members.learners));
+}
+
 std::string describe_event(const MessageRefused& event) {
   return "refused a message of " + text(event.from) + ": " + event.reason;
 }

@@ -39,12 +39,18 @@ struct LogTruncated {
   Index from;
   friend bool operator==(const LogTruncated&, const LogTruncated&) = default;
 };
+/// The member uses this configuration from now on, because its entry was appended or a later one was cut off.
+struct ConfigurationAdopted {
+  Index index;
+  Configuration configuration;
+  friend bool operator==(const ConfigurationAdopted&, const ConfigurationAdopted&) = default;
+};
 struct MessageRefused {
   NodeId from;
   const char* reason;  ///< a string literal
   friend bool operator==(const MessageRefused&, const MessageRefused&) = default;
 };
-using Event = std::variant<RoleChanged, LeaderChanged, VoteCast, LogTruncated, MessageRefused>;
+using Event = std::variant<RoleChanged, LeaderChanged, VoteCast, LogTruncated, ConfigurationAdopted, MessageRefused>;
 
 /// The leader needs entries older than its in-memory tail for `to`. The shell reads from `first` on, at most
 /// `bytes_max` (but at least one entry), and gives them to Raft::catch_up. At most one per peer is outstanding.

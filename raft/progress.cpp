@@ -78,6 +78,13 @@ bool Progress::catch_up_answered(Index first) {
   return std::exchange(catch_up_first_, std::nullopt) == first;
 }
 
+void Progress::end_round(Index last_index) {
+  if (match_index_ >= round_last_) {
+    last_round_ticks_ = std::exchange(round_ticks_, 0);
+    round_last_ = last_index;
+  }
+}
+
 void Progress::told(Index leader_commit) {
   heartbeat_due_ = false;
   told_commit_ = std::max(told_commit_, leader_commit);

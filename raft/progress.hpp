@@ -27,6 +27,8 @@ struct ProgressView {
   Index match_index;
   Index next_index;
   bool recently_active = false;
+  bool is_learner = false;
+  bool is_caught_up = false;  ///< a learner may be promoted
 };
 
 /// The bounds of what is on its way to one follower.
@@ -38,7 +40,7 @@ struct Window {
 class Progress {
  public:
   /// Figure 2: nextIndex starts at the leader's last index + 1, matchIndex at 0.
-  Progress(NodeId node, Index next_index) : node_(node), next_index_(next_index) {}
+  Progress(NodeId node, Index next_index) : node_(node), next_index_(next_index), round_last_(next_index.prev()) {}
 
   [[nodiscard]] NodeId node() const { return node_; }
   [[nodiscard]] ProgressState state() const { return state_; }
@@ -70,9 +72,19 @@ class Progress {
 
   // --- time
   /// A tick without a word from the follower.
-  void tick() { ++silent_ticks_; }
+  void tick() {
+    ++silent_ticks_;
+    ++round_ticks_;
+  }
   void heard() { silent_ticks_ = 0; }
   [[nodiscard]] std::uint32_t silent_ticks() const { return silent_ticks_; }
+  /// Thesis §4.2.1: replication to a new member is seen as rounds; each brings all entries that the log had when it
+  /// began. The member is caught up when its last round took, and the present one has taken, less than `ticks`.
+  [[nodiscard]] bool is_caught_up(std::uint32_t ticks) const {
+    return last_round_ticks_ < ticks && round_ticks_ < ticks && silent_ticks_ < ticks;
+  }
+  /// The round is over, if the follower has all that it was to bring: the next one brings what the log has by now.
+  void end_round(Index last_index);
   /// A message must leave this turn even if there are no entries to send.
   void require_heartbeat() { heartbeat_due_ = true; }
   void resume_catch_up() { catch_up_paused_ = false; }
@@ -106,6 +118,9 @@ class Progress {
   std::optional<Index> catch_up_first_;  ///< what it reads, while that is next_index_
   bool catch_up_paused_ = false;         ///< the last read failed, and no heartbeat was due since
   std::uint32_t silent_ticks_ = 0;
+  Index round_last_;  ///< what the present round is to bring
+  std::uint32_t round_ticks_ = 0;
+  std::uint32_t last_round_ticks_ = UINT32_MAX;  ///< of the last round that ended
   bool heartbeat_due_ = false;
   Index told_commit_;                  ///< the highest leader_commit that was sent
   std::uint64_t confirmed_round_ = 0;  ///< never falls

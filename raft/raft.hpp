@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "raft/configuration.hpp"
 #include "raft/log.hpp"
 #include "raft/message.hpp"
 #include "raft/output.hpp"
@@ -23,8 +24,6 @@ namespace weir::raft {
 /// Times are in ticks; the shell decides how long a tick is (10 ms by default).
 struct Config {
   NodeId id;
-  /// All voting members, this node among them if it is one.
-  std::vector<NodeId> voters;
   /// SOURCE.md: election timeout = 150 ms + random(0, 150 ms); each draw is uniform in [min, max].
   std::uint32_t election_ticks_min = 15;
   std::uint32_t election_ticks_max = 30;
@@ -50,9 +49,26 @@ struct Recovered {
   std::vector<TermRun> term_runs;
   Index first_index{1};
   Index last_index;  ///< 0 = empty log
+  /// Every configuration in the log, ascending; before them, the one in force before the log's first entry, if there is
+  /// one. At least one in all.
+  std::vector<PlacedConfiguration> configurations = {};
+  /// Where the CONFIG entries of the log are, ascending: what a store can say of them. The shell decodes them and fills
+  /// `configurations`; Raft does not look at this.
+  std::vector<Index> config_entries = {};
 };
 
 enum class ProposeError : std::uint8_t { not_leader = 1, overloaded = 2, number_limit = 3 };
+enum class ChangeError : std::uint8_t {
+  not_leader = 1,        ///< or about to hand over
+  in_progress = 2,       ///< another change is not committed yet (thesis §4.1; FAULTS 30)
+  term_is_new = 3,       ///< nothing of this term is committed yet (FAULTS 31)
+  not_one_member = 4,    ///< more than one member's standing would change, or a new one would vote at once
+  not_caught_up = 5,     ///< the learner to be promoted is too far behind (thesis §4.2.1)
+  no_configuration = 6,  ///< the proposal is no CONFIG entry, or its configuration is impossible
+  overloaded = 7,
+  number_limit = 8,
+};
+[[nodiscard]] std::string_view to_string(ChangeError error);
 enum class DiskHealth : std::uint8_t { flowing = 1, stalled = 2 };
 
 /// Entries the shell read for a CatchUpRequest. Empty = the read failed; the core asks again later.
@@ -84,6 +100,9 @@ class Raft {
   /// Leader only: appends one entry per proposal (at least one); the first gets the returned index. A leader that is
   /// handing over answers not_leader as well: nothing was appended, and another leader is about to come.
   [[nodiscard]] std::expected<Index, ProposeError> propose(std::vector<Proposal> proposals);
+  /// Leader only: appends one CONFIG entry, in force at once. Against the latest configuration it may change the
+  /// standing of one member: add a learner, promote one that is caught up, remove anybody, or nobody's (other data).
+  [[nodiscard]] std::expected<Index, ChangeError> change_membership(Proposal proposal);
   /// Entries up to `index` are durable, as of the write whose last entry had `term`. Ignored if the entry at `index`
   /// has another term by then. One call per Output::append, in order; one for several covers all before it.
   void persisted(Term term, Index index);
@@ -115,7 +134,10 @@ class Raft {
   /// Entries [first, last] as far as they are all in memory and within bytes_max (at least one); empty if `first` is
   /// not in memory: then it is durable and the store has it.
   [[nodiscard]] std::vector<Entry> tail(Index first, Index last, std::size_t bytes_max) const;
-  /// Leader: one per other voter; others: empty.
+  /// The latest in the log, committed or not, and the index of its entry.
+  [[nodiscard]] const Configuration& configuration() const { return configurations_.latest(); }
+  [[nodiscard]] Index configuration_index() const { return configurations_.latest_index(); }
+  /// Leader: one per other member; others: empty.
   [[nodiscard]] std::vector<ProgressView> progress() const;
   /// Ticks until this member, hearing nothing, starts an election; 0 for a leader.
   [[nodiscard]] std::uint32_t election_ticks_left() const;
@@ -140,8 +162,9 @@ class Raft {
   };
   /// Figure 2, "volatile state on leaders", and what else lasts as long as one leadership.
   struct Leadership {
-    std::vector<Progress> followers;    ///< one per other voter, ascending by id
+    std::vector<Progress> followers;    ///< one per other member, ascending by id
     Index term_start;                   ///< the NOOP that opened the term; all entries from here on are of this term
+    bool term_is_durable = false;       ///< known from another's vote, or from the own disk
     std::size_t uncommitted_bytes = 0;  ///< the weight of entries above commit_index, from term_start on
     std::uint32_t heartbeat_ticks = 0;  ///< since the last heartbeat
     std::deque<Read> held_reads;        ///< came before an entry of this term was committed (FAULTS 15)
@@ -168,7 +191,6 @@ class Raft {
   void refuse(NodeId from, const char* reason);
   void send_at_once(NodeId to, Body body);
   void send_after_persist(NodeId to, Term term, Body body);
-  [[nodiscard]] bool is_voter(NodeId node) const;
   [[nodiscard]] Index applicable_index() const;
 
   // --- election.cpp
@@ -180,6 +202,7 @@ class Raft {
   void count_vote(NodeId voter, VoteAnswer answer);
   void tick_leader();
   void restart_election_timer();
+  [[nodiscard]] const Progress* best_successor() const;
   void continue_transfer(const Progress& follower);
   [[nodiscard]] bool may_campaign() const;
   [[nodiscard]] bool grants(const Message& message, const RequestVote& request) const;
@@ -187,7 +210,20 @@ class Raft {
   [[nodiscard]] bool hears_majority() const;
   [[nodiscard]] Progress* find_follower(NodeId node);
 
+  // --- membership.cpp
+  [[nodiscard]] bool is_voter(NodeId node) const { return configuration().is_voter(node); }
+  [[nodiscard]] bool may_be_needed() const;
+  [[nodiscard]] bool decides_alone() const;
+  [[nodiscard]] std::optional<ChangeError> defect_of_change(const Proposal& proposal) const;
+  void adopt(const Entry& entry);
+  void roll_back_configuration(Index index);
+  void follow_configuration();
+  void leave_if_removed();
+  /// The greatest number that a majority of the voters has reached; `own` is this member's.
+  [[nodiscard]] std::uint64_t reached_by_voters(std::uint64_t own, std::uint64_t (*of)(const Progress&)) const;
+
   // --- replication.cpp
+  [[nodiscard]] std::optional<ProposeError> defect_of_append(std::size_t count, std::size_t bytes) const;
   void append(Proposal proposal);
   void store(std::vector<Entry>& entries);
   void advance_commit();
@@ -211,13 +247,13 @@ class Raft {
   [[nodiscard]] ReadContext read_round_context() const;
 
   const Config config_;
-  const std::vector<NodeId> peers_;  ///< the voters but this member, ascending
 
   // Figure 2, "persistent state on all servers": what the disk has been or will be given.
   Term current_term_;  ///< never falls; >= log_.last_term()
   NodeId voted_for_;   ///< in current_term_; changes once per term
   Log log_;
-  HardState written_hard_state_;  ///< the last one that left in an Output
+  Configurations configurations_;  ///< of log_
+  HardState written_hard_state_;   ///< the last one that left in an Output
 
   // Figure 2, "volatile state on all servers".
   Index commit_index_;     ///< never falls; <= log_.last_index()

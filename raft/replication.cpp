@@ -10,24 +10,40 @@ namespace weir::raft {
 
 // --- the leader's own log
 
+/// Why the leader does not take `count` more entries of so many bytes now; nothing if it does.
+std::optional<ProposeError> Raft::defect_of_append(std::size_t count, std::size_t bytes) const {
+  // While leadership is handed over the log must stand still for the successor to catch up with it; the caller does as
+  // it would without a leader: wait for the next one.
+  if (role_ != Role::leader || leadership_->transfer) {
+    return ProposeError::not_leader;
+  }
+  if (log_.last_index().value + count >= kNumberLimit) {
+    return ProposeError::number_limit;
+  }
+  // One request larger than the bound may pass alone: it would never pass otherwise.
+  if (leadership_->uncommitted_bytes > 0 && leadership_->uncommitted_bytes + bytes > config_.uncommitted_bytes_max) {
+    return ProposeError::overloaded;
+  }
+  return std::nullopt;
+}
+
 void Raft::append(Proposal proposal) {
   Entry entry{.index = log_.last_index().next(),
               .term = current_term_,
               .command = proposal.command,
               .checksum = proposal.checksum,
-              .data = std::move(proposal.data)};
+              .data = std::move(proposal.data),
+              .configuration = std::move(proposal.configuration)};
   leadership_->uncommitted_bytes += size_of(entry);
+  adopt(entry);
   log_.append(std::move(entry));
 }
 
 /// Figure 2, "leaders": the highest index that a majority has on disk is committed, if it is of this term. This member
-/// counts with what its own disk has, like any other.
+/// counts with what its own disk has, like any other voter.
 void Raft::advance_commit() {
-  std::vector<std::uint64_t> durable{log_.durable_index().value};
-  for (const Progress& follower : leadership_->followers) {
-    durable.push_back(follower.match_index().value);
-  }
-  const Index index{reached_by_majority(std::move(durable))};
+  const Index index{reached_by_voters(log_.durable_index().value,
+                                      [](const Progress& follower) { return follower.match_index().value; })};
   // §5.4.2, Figure 8: an entry of an earlier term on a majority may still be replaced; it is committed only along with
   // one of this term behind it.
   if (index <= commit_index_ || log_.term_at(index) != current_term_) {
@@ -37,11 +53,13 @@ void Raft::advance_commit() {
   leadership_->uncommitted_bytes -= log_.bytes_of(first_own, index);
   commit(index);
   start_held_reads();
+  leave_if_removed();
 }
 
 void Raft::commit(Index index) {
   WEIR_CHECK(index >= commit_index_ && index <= log_.last_index(), index, commit_index_, log_.last_index());
   commit_index_ = index;
+  configurations_.settle(index);
 }
 
 // --- from the leader to the followers
@@ -182,7 +200,9 @@ void Raft::store(std::vector<Entry>& entries) {
                  applied_index_);
       log_.truncate_from(entry.index);
       output_.events.emplace_back(LogTruncated{.from = entry.index});
+      roll_back_configuration(entry.index);
     }
+    adopt(entry);
     log_.append(std::move(entry));
   }
 }
@@ -205,15 +225,19 @@ void Raft::on(const Message& message, const AppendEntriesReply& reply) {
   if (reply.answer == AppendAnswer::matched && reply.match_index > log_.last_index()) {
     return refuse(message.from, "AppendEntriesReply matches beyond the log");
   }
-  Progress& follower = *find_follower(message.from);
-  follower.heard();
-  confirm_reads(follower, reply.read_context);
+  Progress* follower = find_follower(message.from);
+  if (follower == nullptr) {
+    return;  // it was a member when it was asked
+  }
+  follower->heard();
+  confirm_reads(*follower, reply.read_context);
   if (reply.answer == AppendAnswer::matched) {
-    follower.matched(reply.match_index);
-    advance_commit();
-    continue_transfer(follower);
+    follower->matched(reply.match_index);
+    follower->end_round(log_.last_index());
+    continue_transfer(*follower);
+    advance_commit();  // may end this leadership
   } else {
-    follower.rejected(index_to_try(reply, follower));
+    follower->rejected(index_to_try(reply, *follower));
   }
 }
 

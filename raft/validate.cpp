@@ -57,6 +57,12 @@ const char* defect(const AppendEntries& request, Term term) {
     if (entry.term < last_term || entry.term > term || entry.term == Term{}) {
       return "AppendEntries whose terms are out of order";
     }
+    if ((entry.command == Command::config) != (entry.configuration != nullptr)) {
+      return "AppendEntries with a CONFIG entry that was not decoded";
+    }
+    if (entry.configuration && !entry.configuration->is_well_formed()) {
+      return "AppendEntries with an impossible configuration";
+    }
     last = entry.index;
     last_term = entry.term;
   }

@@ -7,8 +7,15 @@
 namespace weir::raft::test {
 
 Recovered Disk::recover() const {
-  Recovered recovered{.hard_state = hard_state, .term_runs = {}, .first_index = Index{1}, .last_index = last_index()};
+  Recovered recovered{.hard_state = hard_state,
+                      .term_runs = {},
+                      .first_index = Index{1},
+                      .last_index = last_index(),
+                      .configurations = {{Index{}, std::make_shared<Configuration>(founders)}}};
   for (const Entry& each : log) {
+    if (each.configuration) {
+      recovered.configurations.push_back({.index = each.index, .configuration = each.configuration});
+    }
     if (recovered.term_runs.empty() || recovered.term_runs.back().term != each.term) {
       recovered.term_runs.push_back({.term = each.term, .first = each.index});
     }
@@ -20,14 +27,11 @@ Term Disk::term_at(Index index) const {
   return index == Index{} || index > last_index() ? Term{} : log[index.value - 1].term;
 }
 
-Cluster::Cluster(std::size_t size, Config base) {
-  base.voters.clear();
-  for (std::uint64_t id = 1; id <= size; ++id) {
-    base.voters.emplace_back(id);
-  }
+Cluster::Cluster(std::size_t size, Config base, std::size_t founders) {
   for (std::uint64_t id = 1; id <= size; ++id) {
     base.id = NodeId{id};
     members_.emplace_back().config = base;
+    members_.back().disk.founders = voters_up_to(std::min(size, founders));
   }
 }
 
@@ -77,6 +81,12 @@ void Cluster::tick(std::uint64_t id) {
 
 std::expected<Index, ProposeError> Cluster::propose(std::uint64_t id, const std::string& data) {
   auto result = raft(id).propose({{.command = Command::publish, .checksum = 0, .data = Bytes::copy_of(data)}});
+  take_turn(id);
+  return result;
+}
+
+std::expected<Index, ChangeError> Cluster::change(std::uint64_t id, const Configuration& configuration) {
+  auto result = raft(id).change_membership(change_to(configuration));
   take_turn(id);
   return result;
 }
@@ -273,6 +283,28 @@ NodeId Cluster::elect(std::size_t ticks_max) {
     run(1);
   }
   return kNobody;
+}
+
+Configuration voters_up_to(std::size_t size) {
+  Configuration configuration;
+  for (std::uint64_t id = 1; id <= size; ++id) {
+    configuration.voters.emplace_back(id);
+  }
+  return configuration;
+}
+
+Proposal change_to(const Configuration& configuration) {
+  std::string words;
+  for (const NodeId voter : configuration.voters) {
+    words += (words.empty() ? "" : " ") + std::to_string(voter.value);
+  }
+  for (const NodeId learner : configuration.learners) {
+    words += " (" + std::to_string(learner.value) + ")";
+  }
+  return {.command = Command::config,
+          .checksum = 0,
+          .data = Bytes::own(std::move(words)),
+          .configuration = std::make_shared<Configuration>(configuration)};
 }
 
 Entry entry(std::uint64_t index, std::uint64_t term, std::string data) {

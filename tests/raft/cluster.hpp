@@ -21,6 +21,8 @@ namespace weir::raft::test {
 struct Disk {
   HardState hard_state;
   std::vector<Entry> log;
+  /// In force before the first CONFIG entry.
+  Configuration founders;
 
   [[nodiscard]] Recovered recover() const;
   [[nodiscard]] Index last_index() const { return Index{log.size()}; }
@@ -61,8 +63,8 @@ struct Watcher {
 
 class Cluster {
  public:
-  /// Members 1..size, all down. `base` gives their times and bounds.
-  explicit Cluster(std::size_t size, Config base = {});
+  /// Nodes 1..size, all down; the first `founders` of them are members. `base` gives their times and bounds.
+  explicit Cluster(std::size_t size, Config base = {}, std::size_t founders = SIZE_MAX);
 
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] std::vector<NodeId> ids() const;
@@ -81,6 +83,7 @@ class Cluster {
   // --- inputs; each is followed by the node's turn
   void tick(std::uint64_t id);
   std::expected<Index, ProposeError> propose(std::uint64_t id, const std::string& data);
+  std::expected<Index, ChangeError> change(std::uint64_t id, const Configuration& configuration);
   void step(Message message);
   /// Anything else: call `input` on the node, then do its duties.
   void act(std::uint64_t id, const std::function<void(Raft&)>& input);
@@ -124,6 +127,10 @@ class Cluster {
   std::set<std::pair<std::uint64_t, std::uint64_t>> cut_;
 };
 
+/// Voters 1..size.
+[[nodiscard]] Configuration voters_up_to(std::size_t size);
+/// A change as a shell would propose it; its data is the configuration in words.
+[[nodiscard]] Proposal change_to(const Configuration& configuration);
 /// An entry as it would be in a log: data "x<index>" unless given.
 [[nodiscard]] Entry entry(std::uint64_t index, std::uint64_t term, std::string data = {});
 /// Entries from index 1 on with these terms.

@@ -67,6 +67,7 @@ const std::map<std::string, Story::Command>& Story::commands() {
       {"hold-disk", &Story::do_hold_disk}, {"flush", &Story::do_flush},     {"free-disk", &Story::do_free_disk},
       {"stall", &Story::do_stall},         {"unstall", &Story::do_unstall}, {"read", &Story::do_read},
       {"transfer", &Story::do_transfer},   {"logs", &Story::do_logs},       {"describe", &Story::do_describe},
+      {"change", &Story::do_change},
   };
   return all;
 }
@@ -158,12 +159,17 @@ void Story::say_applied(NodeId id, const Entry& entry) {
 
 void Story::do_cluster(Words& words) {
   const std::size_t size = number(words);
+  std::size_t founders = size;
+  if (words.peek() == '/') {
+    words.get();
+    founders = number(words);
+  }
   checker_.reset();
   commit_index_.clear();
   last_arrived_.clear();
   remembered_.clear();
   now_ms_ = 0;
-  cluster_ = std::make_unique<Cluster>(size, config());
+  cluster_ = std::make_unique<Cluster>(size, config(), founders);
   checker_ = std::make_unique<Checker>(*cluster_);
   watch();
   std::string word;
@@ -398,6 +404,21 @@ void Story::do_transfer(Words& words) {
   std::uint64_t to = 0;
   words >> to;
   cluster_->act(id, [&](Raft& raft) { raft.transfer_leadership(NodeId{to}); });
+}
+
+void Story::do_change(Words& words) {
+  const std::uint64_t id = number(words);
+  Configuration configuration;
+  std::vector<NodeId>* members = &configuration.voters;
+  for (std::string word; words >> word;) {
+    if (word == "/") {
+      members = &configuration.learners;
+    } else {
+      members->emplace_back(std::stoull(word));
+    }
+  }
+  const auto index = cluster_->change(id, configuration);
+  say(index ? "entry " + std::to_string(index->value) : "refused: " + std::string(to_string(index.error())));
 }
 
 std::string Story::picture_of(const Member& member) const {
