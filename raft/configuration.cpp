@@ -69,6 +69,10 @@ void Configurations::truncate_from(Index index) {
   std::erase_if(known_, [&](const PlacedConfiguration& each) { return each.index >= index; });
 }
 
+void Configurations::reset(Index index, ConfigurationPtr configuration) {
+  *this = Configurations({{.index = index, .configuration = std::move(configuration)}});
+}
+
 void Configurations::settle(Index index) {
   const auto later = std::ranges::find_if(known_, [&](const PlacedConfiguration& each) { return each.index > index; });
   if (later - known_.begin() > 1) {

@@ -53,6 +53,8 @@ class Configurations {
   void append(Index index, ConfigurationPtr configuration);
   /// The log was cut off from `index` on. Requires one before it.
   void truncate_from(Index index);
+  /// A snapshot took the place of the log: this is in force, and nothing else is known.
+  void reset(Index index, ConfigurationPtr configuration);
   /// Nothing up to `index` can be cut off any more: forgets what is not in force from there on.
   void settle(Index index);
 

@@ -65,6 +65,16 @@ std::string describe_body(const ReadIndexReply& reply) {
 std::string describe_body(const TimeoutNow&) {
   return "";
 }
+std::string describe_body(const InstallSnapshot& request) {
+  const std::uint64_t end = request.offset + request.data.size();
+  return " of " + place(request.snapshot.index, request.snapshot.term) + " bytes " + std::to_string(request.offset) +
+         "-" + std::to_string(end) + " of " + std::to_string(request.snapshot.size);
+}
+std::string describe_body(const InstallSnapshotReply& reply) {
+  return " of " + text(reply.index) +
+         (reply.answer == InstallAnswer::installed ? std::string(" installed")
+                                                   : " wants more from " + std::to_string(reply.offset) + " on");
+}
 
 std::string name_of(const RequestVote& request) {
   switch (request.kind) {
@@ -94,6 +104,12 @@ std::string name_of(const ReadIndexReply&) {
 }
 std::string name_of(const TimeoutNow&) {
   return "TimeoutNow";
+}
+std::string name_of(const InstallSnapshot&) {
+  return "InstallSnapshot";
+}
+std::string name_of(const InstallSnapshotReply&) {
+  return "InstallSnapshotReply";
 }
 
 std::string describe_event(const RoleChanged& event) {
@@ -130,6 +146,10 @@ std::string describe_event(const ConfigurationAdopted& event) {
   const Configuration& members = event.configuration;
   return "uses the configuration of entry " + text(event.index) + ": voters" + list_of(members.voters) +
          (members.learners.empty() ? "" : ", learners" + list_of(members.learners));
+}
+
+std::string describe_event(const SnapshotInstalled& event) {
+  return "put the snapshot of " + place(event.index, event.term) + " in the place of its log";
 }
 
 std::string describe_event(const MessageRefused& event) {
@@ -175,7 +195,15 @@ std::string_view to_string(Role role) {
 }
 
 std::string_view to_string(ProgressState state) {
-  return state == ProgressState::probe ? "probe" : "replicate";
+  switch (state) {
+    case ProgressState::probe:
+      return "probe";
+    case ProgressState::replicate:
+      return "replicate";
+    case ProgressState::snapshot:
+      return "snapshot";
+  }
+  return "unknown";
 }
 
 std::string_view to_string(VoteKind kind) {

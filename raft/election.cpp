@@ -227,6 +227,7 @@ void Raft::tick_leader() {
     for (Progress& follower : leadership_->followers) {
       follower.require_heartbeat();
       follower.resume_catch_up();
+      follower.repeat_snapshot(config_.election_ticks_max);
     }
   }
 }

@@ -18,7 +18,9 @@ namespace weir::raft {
 ///             a heartbeat, which probes as well, without entries.
 ///  replicate: the logs agree up to match_index. next_index runs ahead of the answers (they are expected to be good),
 ///             within a window of messages and bytes. One rejection, and it is back to probe.
-enum class ProgressState : std::uint8_t { probe = 1, replicate = 2 };
+///  snapshot:  the follower's next entry is not in the leader's log any more. It gets a snapshot, one piece at a time,
+///             and heartbeats; then it is back to replicate.
+enum class ProgressState : std::uint8_t { probe = 1, replicate = 2, snapshot = 3 };
 
 /// For people and metrics.
 struct ProgressView {
@@ -70,11 +72,29 @@ class Progress {
   /// The read failed: not again before the next heartbeat.
   void pause_catch_up() { catch_up_paused_ = true; }
 
+  // --- a snapshot, piece by piece
+  void become_snapshot();
+  /// The next piece may be read: none is being read or on its way, and the last read did not fail since a heartbeat.
+  [[nodiscard]] bool may_read_snapshot() const { return snapshot_step_ == SnapshotStep::idle && !catch_up_paused_; }
+  [[nodiscard]] std::uint64_t snapshot_number() const { return snapshot_number_; }
+  [[nodiscard]] std::uint64_t snapshot_offset() const { return snapshot_offset_; }
+  void snapshot_requested() { snapshot_step_ = SnapshotStep::reading; }
+  /// The shell's answer came. False if it is of no use.
+  [[nodiscard]] bool snapshot_answered();
+  void snapshot_sent(std::uint64_t number);
+  /// The follower wants the content of this snapshot from `offset` on.
+  void snapshot_wanted(std::uint64_t number, std::uint64_t offset);
+  /// The follower has everything up to `index`, be it by a snapshot.
+  void snapshot_installed(Index index);
+  /// A piece that was not answered for so long is read and sent again.
+  void repeat_snapshot(std::uint32_t ticks);
+
   // --- time
   /// A tick without a word from the follower.
   void tick() {
     ++silent_ticks_;
     ++round_ticks_;
+    ++snapshot_ticks_;
   }
   void heard() { silent_ticks_ = 0; }
   [[nodiscard]] std::uint32_t silent_ticks() const { return silent_ticks_; }
@@ -105,7 +125,10 @@ class Progress {
     std::size_t bytes;
   };
 
+  enum class SnapshotStep : std::uint8_t { idle = 1, reading = 2, sent = 3 };
+
   void become_probe(Index next);
+  void forget_inflight();
 
   NodeId node_;
   ProgressState state_ = ProgressState::probe;
@@ -117,6 +140,10 @@ class Progress {
   bool catch_up_asked_ = false;          ///< the shell is reading
   std::optional<Index> catch_up_first_;  ///< what it reads, while that is next_index_
   bool catch_up_paused_ = false;         ///< the last read failed, and no heartbeat was due since
+  SnapshotStep snapshot_step_ = SnapshotStep::idle;
+  std::uint64_t snapshot_number_ = 0;  ///< of the one that is being sent; 0 = whichever is the newest
+  std::uint64_t snapshot_offset_ = 0;  ///< of the next piece, or the one under way
+  std::uint32_t snapshot_ticks_ = 0;   ///< since the last piece was sent
   std::uint32_t silent_ticks_ = 0;
   Index round_last_;  ///< what the present round is to bring
   std::uint32_t round_ticks_ = 0;

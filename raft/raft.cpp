@@ -12,9 +12,12 @@ Raft::Raft(Config config, Recovered recovered)
     : config_(std::move(config)),
       current_term_(recovered.hard_state.current_term),
       voted_for_(recovered.hard_state.voted_for),
-      log_(std::move(recovered.term_runs), recovered.first_index, recovered.last_index),
+      log_(std::move(recovered.term_runs), recovered.first_index, recovered.last_index, recovered.prev_term),
       configurations_(std::move(recovered.configurations)),
       written_hard_state_(recovered.hard_state),
+      commit_index_(recovered.snapshot_index),
+      commit_reported_(recovered.snapshot_index),
+      applied_index_(recovered.snapshot_index),
       random_(seed_of_member(config_.seed, config_.id.value)) {
   WEIR_CHECK(config_.id != kNobody);
   WEIR_CHECK(config_.heartbeat_ticks > 0 && config_.heartbeat_ticks < config_.election_ticks_min,
@@ -23,6 +26,8 @@ Raft::Raft(Config config, Recovered recovered)
              config_.election_ticks_max);
   WEIR_CHECK(current_term_ >= log_.last_term(), current_term_, log_.last_term());
   WEIR_CHECK(configurations_.latest_index() <= log_.last_index(), configurations_.latest_index(), log_.last_index());
+  WEIR_CHECK(commit_index_.next() >= log_.first_index() && commit_index_ <= log_.last_index(), commit_index_,
+             log_.first_index(), log_.last_index());
   restart_election_timer();
 }
 

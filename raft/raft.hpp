@@ -48,7 +48,11 @@ struct Recovered {
   /// Ascending; the first run starts at first_index. Empty exactly if the log is empty.
   std::vector<TermRun> term_runs;
   Index first_index{1};
-  Index last_index;  ///< 0 = empty log
+  Index last_index;  ///< first_index - 1 = empty log
+  /// Of the entry before first_index, if a snapshot knows it; else 0.
+  Term prev_term = {};
+  /// What the snapshot on disk covers, and so is committed and applied; 0 = there is none. >= first_index - 1.
+  Index snapshot_index = {};
   /// Every configuration in the log, ascending; before them, the one in force before the log's first entry, if there is
   /// one. At least one in all.
   std::vector<PlacedConfiguration> configurations = {};
@@ -76,6 +80,15 @@ struct CatchUp {
   NodeId to;
   Index first;
   std::vector<Entry> entries;
+};
+
+/// What the shell read for a SnapshotRequest. snapshot.index 0 = the read failed, or there is no snapshot; the core
+/// asks again later.
+struct SnapshotRead {
+  NodeId to;
+  Snapshot snapshot;
+  std::uint64_t offset = 0;
+  Bytes data;
 };
 
 /// Linear reads waiting at one member, own and forwarded together; above, they are refused. A read waits for one round
@@ -107,6 +120,14 @@ class Raft {
   /// has another term by then. One call per Output::append, in order; one for several covers all before it.
   void persisted(Term term, Index index);
   void catch_up(CatchUp entries);
+  void snapshot_read(SnapshotRead piece);
+  /// The last piece of a snapshot that was received is stored, and the whole is in order: it may be installed. Ignored
+  /// if it is of no use any more.
+  void snapshot_received(const Snapshot& snapshot);
+  /// It is not in order: it will be asked for again from the beginning.
+  void snapshot_refused(const Snapshot& snapshot);
+  /// The store holds a snapshot of `index` and drops, or has dropped, the entries up to there. Requires them applied.
+  void compact(Index index);
   /// The state machine has applied up to `index`; memory of the tail may go.
   void applied(Index index);
   /// Asks for a linear read; always answered, once, in Output::read_states or reads_refused: at the latest when
@@ -127,6 +148,7 @@ class Raft {
   [[nodiscard]] NodeId voted_for() const;
   [[nodiscard]] NodeId leader() const;
   [[nodiscard]] Index commit_index() const;
+  [[nodiscard]] Index first_index() const { return log_.first_index(); }
   [[nodiscard]] Index last_index() const;
   [[nodiscard]] Index durable_index() const;
   /// 0 if `index` is not in the log.
@@ -174,7 +196,13 @@ class Raft {
     std::optional<Transfer> transfer;
   };
   /// What the leader could do for one follower right now.
-  enum class Sending : std::uint8_t { nothing, heartbeat, entries, catch_up };
+  enum class Sending : std::uint8_t { nothing, heartbeat, entries, catch_up, snapshot };
+  /// A follower takes in a leader's snapshot.
+  struct Receiving {
+    Snapshot snapshot;
+    Term term;                 ///< of the leader that sends it
+    std::uint64_t offset = 0;  ///< the next piece begins here
+  };
 
   // --- messages, each in the file of its subject
   void on(const Message& message, const RequestVote& request);
@@ -184,10 +212,14 @@ class Raft {
   void on(const Message& message, const ReadIndexRequest& request);
   void on(const Message& message, const ReadIndexReply& reply);
   void on(const Message& message, const TimeoutNow& request);
+  void on(const Message& message, InstallSnapshot& request);
+  void on(const Message& message, const InstallSnapshotReply& reply);
 
   // --- raft.cpp
   /// Figure 2, "all servers": a higher term is adopted. False if the message is of a lower one, and so of no use.
   bool is_of_current_term(const Message& message);
+  /// §5.2: a word of the term's leader. False if it comes from a second one, which is refused.
+  bool follow_leader(const Message& message);
   void refuse(NodeId from, const char* reason);
   void send_at_once(NodeId to, Body body);
   void send_after_persist(NodeId to, Term term, Body body);
@@ -236,6 +268,11 @@ class Raft {
   [[nodiscard]] Index index_to_try(const AppendEntriesReply& reply, const Progress& follower) const;
   [[nodiscard]] bool continues_log(const std::vector<Entry>& entries, Index first) const;
 
+  // --- snapshot.cpp
+  [[nodiscard]] bool is_wanted(const Snapshot& snapshot) const;
+  void answer_snapshot(NodeId to, const Snapshot& snapshot, InstallAnswer answer, std::uint64_t offset);
+  void install(const Snapshot& snapshot);
+
   // --- read_index.cpp
   void accept_read(ReadContext context, NodeId requester);
   void start_read(Read read);
@@ -259,6 +296,8 @@ class Raft {
   Index commit_index_;     ///< never falls; <= log_.last_index()
   Index commit_reported_;  ///< the last Output::commit_to; <= commit_index_ and <= the durable index of its time
   Index applied_index_;    ///< as the state machine reported it
+
+  std::optional<Receiving> receiving_;  ///< above commit_index_
 
   Role role_ = Role::follower;
   NodeId leader_;                              ///< of current_term_, while known

@@ -67,6 +67,18 @@ void Raft::commit(Index index) {
 void Raft::replicate() {
   for (Progress& follower : leadership_->followers) {
     for (Sending sending = due(follower); sending != Sending::nothing; sending = due(follower)) {
+      if (sending == Sending::snapshot) {
+        if (follower.state() != ProgressState::snapshot) {
+          follower.become_snapshot();
+          continue;
+        }
+        follower.snapshot_requested();
+        output_.snapshot_requests.push_back({.to = follower.node(),
+                                             .number = follower.snapshot_number(),
+                                             .offset = follower.snapshot_offset(),
+                                             .bytes_max = config_.append_bytes_max});
+        continue;
+      }
       if (sending == Sending::catch_up) {
         follower.catch_up_requested();
         output_.catch_up.push_back(
@@ -86,7 +98,16 @@ void Raft::replicate() {
 Raft::Sending Raft::due(const Progress& follower) const {
   const Window window{.messages_max = config_.inflight_messages_max, .bytes_max = config_.inflight_bytes_max};
   const Index next = follower.next_index();
-  if (next <= log_.last_index() && follower.may_send(window) && is_checkable(next.prev())) {
+  const bool needs_snapshot = follower.state() == ProgressState::snapshot || !is_checkable(next.prev());
+  if (needs_snapshot) {
+    const bool starts = follower.state() != ProgressState::snapshot;
+    const bool active = follower.silent_ticks() < config_.election_ticks_max;
+    if (starts || (active && follower.may_read_snapshot())) {
+      return Sending::snapshot;
+    }
+    return follower.heartbeat_due() ? Sending::heartbeat : Sending::nothing;
+  }
+  if (next <= log_.last_index() && follower.may_send(window)) {
     if (next >= log_.tail_first()) {
       return Sending::entries;
     }
@@ -104,9 +125,10 @@ Raft::Sending Raft::due(const Progress& follower) const {
   return follower.heartbeat_due() || news ? Sending::heartbeat : Sending::nothing;
 }
 
-/// Whether this member can say which term the entry before the next one has.
+/// Whether this member can say which term the entry before the next one has, and has what comes behind it.
 bool Raft::is_checkable(Index prev_log_index) const {
-  return prev_log_index == Index{} || log_.term_at(prev_log_index) != Term{};
+  return prev_log_index.next() >= log_.first_index() &&
+         (prev_log_index == Index{} || log_.term_at(prev_log_index) != Term{});
 }
 
 /// One AppendEntries from next_index on; without entries it is a heartbeat, and checks the logs at the same place: if
@@ -156,20 +178,27 @@ bool Raft::continues_log(const std::vector<Entry>& entries, Index first) const {
 
 // --- the follower
 
-void Raft::on(const Message& message, AppendEntries& request) {
-  if (message.term < current_term_) {
-    // Not a word about the log: this only tells a leader of the past that its term is over (FAULTS 13).
-    return send_after_persist(message.from, current_term_, conflict_at(log_.last_index().next()));
-  }
+bool Raft::follow_leader(const Message& message) {
   if (message.term == current_term_ && leader_ != kNobody && leader_ != message.from) {
-    return refuse(message.from, "AppendEntries from a second leader of the term");
+    refuse(message.from, "a second leader of the term");
+    return false;
   }
   // §5.2: a candidate that hears of its term's leader is a follower again.
   if (message.term > current_term_ || role_ != Role::follower || leader_ == kNobody) {
     become_follower(message.term, message.from);
   }
   election_elapsed_ = 0;
+  return true;
+}
 
+void Raft::on(const Message& message, AppendEntries& request) {
+  if (message.term < current_term_) {
+    // Not a word about the log: this only tells a leader of the past that its term is over (FAULTS 13).
+    return send_after_persist(message.from, current_term_, conflict_at(log_.last_index().next()));
+  }
+  if (!follow_leader(message)) {
+    return;
+  }
   AppendEntriesReply reply;
   if (log_.fits(request.prev_log_index, request.prev_log_term)) {
     // What this message shows to agree with the leader's log; entries beyond may be left from another leader, so
@@ -233,6 +262,9 @@ void Raft::on(const Message& message, const AppendEntriesReply& reply) {
   confirm_reads(*follower, reply.read_context);
   if (reply.answer == AppendAnswer::matched) {
     follower->matched(reply.match_index);
+    if (follower->state() == ProgressState::snapshot && is_checkable(follower->match_index())) {
+      follower->snapshot_installed(follower->match_index());
+    }
     follower->end_round(log_.last_index());
     continue_transfer(*follower);
     advance_commit();  // may end this leadership

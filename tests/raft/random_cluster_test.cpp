@@ -1,5 +1,6 @@
 // Whole clusters under random faults: loss, repetition, reordering, cuts, crashes that lose what was not on disk, disks
-// that stall, hand-overs, members that come and go. Every run follows from one seed; WEIR_SEED=<n> repeats that one.
+// that stall, hand-overs, members that come and go, logs that become snapshots. Every run follows from one seed;
+// WEIR_SEED=<n> repeats that one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -67,13 +68,14 @@ class Storm {
     ASSERT_TRUE(checker_.violations().empty()) << checker_.violations().front();
     const NodeId leader = cluster_.leader();
     ASSERT_NE(leader, kNobody);
-    const Disk& log = cluster_.member(leader.value).disk;
+    const Member& best = cluster_.member(leader.value);
     for (const NodeId id : cluster_.ids()) {
       if (cluster_.raft(leader.value).configuration().has(id)) {
-        EXPECT_EQ(cluster_.member(id.value).disk.log, log.log) << "node " << id.value;
-        EXPECT_EQ(cluster_.member(id.value).applied, log.log) << "node " << id.value;
+        EXPECT_EQ(cluster_.member(id.value).disk.last_index(), best.disk.last_index()) << "node " << id.value;
+        EXPECT_EQ(cluster_.member(id.value).applied, best.applied) << "node " << id.value;
       }
     }
+    EXPECT_EQ(best.applied.size(), best.disk.last_index().value);
   }
 
   [[nodiscard]] const Checker& checker() const { return checker_; }
@@ -146,6 +148,9 @@ class Storm {
     }
     if (one_in(4)) {
       return change(id);
+    }
+    if (one_in(8)) {
+      return cluster_.take_snapshot(id);
     }
     const ReadContext context{.node = NodeId{id}, .boot_nonce = starts_, .sequence = ++reads_};
     checker_.read_asked(context);
@@ -220,6 +225,7 @@ TEST(RandomCluster, KeepsFigure3sPromisesUnderEveryFaultAndConvergesAfterwards) 
   std::size_t truncations = 0;
   std::size_t reads = 0;
   std::size_t changes = 0;
+  std::size_t installs = 0;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     SCOPED_TRACE("WEIR_SEED=" + std::to_string(seed));
     Storm storm(seed);
@@ -232,15 +238,16 @@ TEST(RandomCluster, KeepsFigure3sPromisesUnderEveryFaultAndConvergesAfterwards) 
     commits += storm.checker().highest_commit().value;
     elections += storm.checker().elections_won();
     truncations += storm.checker().truncations();
+    installs += storm.checker().installs();
     changes += storm.changes();
     reads += storm.checker().reads_answered();
   }
   RecordProperty("entries_committed", std::to_string(commits));
   std::printf(
       "seeds %llu-%llu: %zu entries committed, %zu elections won, %zu truncations, %zu reads answered, "
-      "%zu membership changes\n",
+      "%zu membership changes, %zu snapshots installed\n",
       static_cast<unsigned long long>(first), static_cast<unsigned long long>(last), commits, elections, truncations,
-      reads, changes);
+      reads, changes, installs);
 }
 
 }  // namespace

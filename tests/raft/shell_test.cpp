@@ -187,6 +187,7 @@ TEST(NumberLimit, NoProposalPassesIt) {
                      .term_runs = {{Term{1}, Index{kNumberLimit - 3}}},
                      .first_index = Index{kNumberLimit - 3},
                      .last_index = Index{kNumberLimit - 3},
+                     .snapshot_index = Index{kNumberLimit - 4},
                      .configurations = founded_by(1)});
   for (std::uint32_t left = raft.election_ticks_left(); left > 0; --left) {
     raft.tick();
@@ -261,6 +262,7 @@ TEST(CatchUp, AFollowerWhoseEntriesAreNoLongerKeptStillGetsHeartbeats) {
                      .term_runs = {{Term{3}, Index{100}}},
                      .first_index = Index{100},
                      .last_index = Index{105},
+                     .snapshot_index = Index{99},
                      .configurations = founded_by(3)});
   const auto step = [&](std::uint64_t from, std::uint64_t term, auto body) {
     raft.step({.from = NodeId{from}, .to = NodeId{1}, .term = Term{term}, .body = body});
@@ -278,7 +280,7 @@ TEST(CatchUp, AFollowerWhoseEntriesAreNoLongerKeptStillGetsHeartbeats) {
   for (int i = 0; i < 5; ++i) {
     raft.tick();
   }
-  EXPECT_EQ(bodies<AppendEntries>(raft.take_output().messages).front(), append(0, 0, {}));
+  EXPECT_EQ(bodies<AppendEntries>(raft.take_output().messages).front(), append(0, 0, {}, 99));
 }
 
 }  // namespace

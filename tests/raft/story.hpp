@@ -20,6 +20,7 @@
 //   hold-disk <id> | flush <id> | free-disk <id>   writes stay under way; become durable; are immediate again
 //   stall <id> | unstall <id>                      the disk is known to hang, or to have come back
 //   read <id> | transfer <id> [<to>]
+//   snapshot <id>                                  what it has applied becomes a snapshot, the log up to there goes
 //   change <id> <voter>... [/ <learner>...]        a CONFIG entry
 //   logs                                           terms of all entries, [committed as far as the member knows]
 //   describe <id>
@@ -74,6 +75,7 @@ class Story {
   void do_read(Words& words);
   void do_transfer(Words& words);
   void do_change(Words& words);
+  void do_snapshot(Words& words);
   void do_logs(Words& words);
   void do_describe(Words& words);
   void do_quietly(Words& words);
