@@ -65,6 +65,16 @@ std::string describe_body(const ReadIndexReply& reply) {
 std::string describe_body(const TimeoutNow&) {
   return "";
 }
+std::string describe_body(const InstallSnapshot& request) {
+  const std::uint64_t end = request.offset + request.data.size();
+  return " of " + place(request.snapshot.index, request.snapshot.term) + " bytes " + std::to_string(request.offset) +
+         "-" + std::to_string(end) + " of " + std::to_string(request.snapshot.size);
+}
+std::string describe_body(const InstallSnapshotReply& reply) {
+  return " of " + text(reply.index) +
+         (reply.answer == InstallAnswer::installed ? std::string(" installed")
+                                                   : " wants more from " + std::to_string(reply.offset) + " on");
+}
 
 std::string name_of(const RequestVote& request) {
   switch (request.kind) {
@@ -95,6 +105,12 @@ std::string name_of(const ReadIndexReply&) {
 std::string name_of(const TimeoutNow&) {
   return "TimeoutNow";
 }
+std::string name_of(const InstallSnapshot&) {
+  return "InstallSnapshot";
+}
+std::string name_of(const InstallSnapshotReply&) {
+  return "InstallSnapshotReply";
+}
 
 std::string describe_event(const RoleChanged& event) {
   std::string line = "became " + std::string(to_string(event.role)) + " in term " + text(event.term);
@@ -116,6 +132,24 @@ std::string describe_event(const VoteCast& event) {
 
 std::string describe_event(const LogTruncated& event) {
   return "truncated its log from " + text(event.from);
+}
+
+std::string list_of(const std::vector<NodeId>& members) {
+  std::string line;
+  for (const NodeId member : members) {
+    line += " " + text(member);
+  }
+  return line;
+}
+
+std::string describe_event(const ConfigurationAdopted& event) {
+  const Configuration& members = event.configuration;
+  return "uses the configuration of entry " + text(event.index) + ": voters" + list_of(members.voters) +
+         (members.learners.empty() ? "" : ", learners" + list_of(members.learners));
+}
+
+std::string describe_event(const SnapshotInstalled& event) {
+  return "put the snapshot of " + place(event.index, event.term) + " in the place of its log";
 }
 
 std::string describe_event(const MessageRefused& event) {
@@ -161,7 +195,15 @@ std::string_view to_string(Role role) {
 }
 
 std::string_view to_string(ProgressState state) {
-  return state == ProgressState::probe ? "probe" : "replicate";
+  switch (state) {
+    case ProgressState::probe:
+      return "probe";
+    case ProgressState::replicate:
+      return "replicate";
+    case ProgressState::snapshot:
+      return "snapshot";
+  }
+  return "unknown";
 }
 
 std::string_view to_string(VoteKind kind) {

@@ -5,8 +5,8 @@
 // leaves the node before it is durable depends on it:
 //  - vote requests leave after the disk (messages_after_persist), so another member's vote proves that the term and
 //    the self-vote are durable. Every AppendEntries of the new leader therefore may leave at once.
-//  - a member alone wins by its own vote. It has nobody to write to, and commits only entries that are durable, which
-//    the disk writes after the hard state (Output, duty 2).
+//  - the only voter wins by its own vote. What it writes to learners waits until its term is durable, and it commits
+//    only entries that are durable, which the disk writes after the hard state (Output, duty 2).
 #include <algorithm>
 #include <utility>
 
@@ -65,12 +65,11 @@ void Raft::become_leader() {
   WEIR_CHECK(role_ == Role::candidate && voted_for_ == config_.id, role_, voted_for_);
   role_ = Role::leader;
   leader_ = config_.id;
-  votes_.clear();
   leadership_.emplace();
+  leadership_->term_is_durable = votes_.size() > 1;
+  votes_.clear();
   leadership_->term_start = log_.last_index().next();
-  for (const NodeId peer : peers_) {
-    leadership_->followers.emplace_back(peer, leadership_->term_start);
-  }
+  follow_configuration();
   output_.events.emplace_back(RoleChanged{.role = role_, .term = current_term_, .leader = leader_});
   // §8: what the leader has from earlier terms can be committed only behind an entry of its own.
   append({.command = Command::noop, .checksum = 0, .data = {}});
@@ -94,13 +93,17 @@ void Raft::give_up_leadership() {
 // --- elections
 
 bool Raft::may_campaign() const {
-  return is_voter(config_.id) && disk_ == DiskHealth::flowing && current_term_.next().value < kNumberLimit &&
+  return may_be_needed() && disk_ == DiskHealth::flowing && current_term_.next().value < kNumberLimit &&
          log_.last_index().next().value < kNumberLimit;
 }
 
 void Raft::campaign(VoteKind kind) {
   if (!may_campaign()) {
     restart_election_timer();
+    // It heard no leader for as long as a voter would have: it does not hold up those who can stand.
+    if (leader_ != kNobody) {
+      become_follower(current_term_, kNobody);
+    }
     return;
   }
   become_candidate(kind);
@@ -110,18 +113,24 @@ void Raft::campaign(VoteKind kind) {
     output_.events.emplace_back(
         VoteCast{.term = term, .candidate = config_.id, .kind = kind, .answer = VoteAnswer::granted});
   }
-  for (const NodeId peer : peers_) {
-    send_after_persist(
-        peer, term, RequestVote{.kind = kind, .last_log_index = log_.last_index(), .last_log_term = log_.last_term()});
+  for (const NodeId voter : configuration().voters) {
+    if (voter != config_.id) {
+      send_after_persist(
+          voter, term,
+          RequestVote{.kind = kind, .last_log_index = log_.last_index(), .last_log_term = log_.last_term()});
+    }
   }
   count_vote(config_.id, VoteAnswer::granted);
 }
 
 void Raft::count_vote(NodeId voter, VoteAnswer answer) {
+  if (!is_voter(voter)) {
+    return;
+  }
   votes_.emplace(voter, answer);  // a second answer of one voter changes nothing
   const auto granted = static_cast<std::size_t>(
       std::ranges::count(votes_, VoteAnswer::granted, [](const auto& vote) { return vote.second; }));
-  switch (tally(granted, votes_.size() - granted, config_.voters.size())) {
+  switch (tally(granted, votes_.size() - granted, configuration().voters.size())) {
     case Tally::pending:
       return;
     case Tally::lost:
@@ -136,9 +145,10 @@ bool Raft::hears_leader() const {
   return role_ == Role::leader || (leader_ != kNobody && election_elapsed_ < config_.election_ticks_min);
 }
 
-/// Figure 2, RequestVote, receiver rules 1 and 2.
+/// Figure 2, RequestVote, receiver rules 1 and 2. Whether this member is a voter is the candidate's to know: the entry
+/// that promoted it may not be here yet, and the others may need this vote to commit it.
 bool Raft::grants(const Message& message, const RequestVote& request) const {
-  if (!is_voter(config_.id) || message.term < current_term_) {
+  if (message.term < current_term_) {
     return false;
   }
   if (message.term == current_term_ && voted_for_ != kNobody && voted_for_ != message.from) {
@@ -196,9 +206,10 @@ void Raft::restart_election_timer() {
 /// Check-quorum: a leader that nobody answers must not believe for ever that it is one (FAULTS 9, 10).
 bool Raft::hears_majority() const {
   const auto heard = std::ranges::count_if(leadership_->followers, [&](const Progress& follower) {
-    return follower.silent_ticks() < config_.election_ticks_max;
+    return is_voter(follower.node()) && follower.silent_ticks() < config_.election_ticks_max;
   });
-  return static_cast<std::size_t>(heard) + 1 >= majority(config_.voters.size());
+  const std::size_t own = is_voter(config_.id) ? 1 : 0;
+  return static_cast<std::size_t>(heard) + own >= majority(configuration().voters.size());
 }
 
 void Raft::tick_leader() {
@@ -216,6 +227,7 @@ void Raft::tick_leader() {
     for (Progress& follower : leadership_->followers) {
       follower.require_heartbeat();
       follower.resume_catch_up();
+      follower.repeat_snapshot(config_.election_ticks_max);
     }
   }
 }
@@ -226,20 +238,24 @@ void Raft::transfer_leadership(NodeId to) {
   if (role_ != Role::leader || leadership_->transfer) {
     return;
   }
-  const Progress* target = find_follower(to);
-  if (to == kNobody) {
-    for (const Progress& follower : leadership_->followers) {
-      const bool active = follower.silent_ticks() < config_.election_ticks_max;
-      if (active && (target == nullptr || follower.match_index() > target->match_index())) {
-        target = &follower;
-      }
-    }
-  }
-  if (target == nullptr) {
+  const Progress* target = to == kNobody ? best_successor() : find_follower(to);
+  if (target == nullptr || !is_voter(target->node())) {
     return;
   }
   leadership_->transfer = Transfer{.to = target->node()};
   continue_transfer(*target);
+}
+
+/// The voter that is heard and has most of the log.
+const Progress* Raft::best_successor() const {
+  const Progress* best = nullptr;
+  for (const Progress& follower : leadership_->followers) {
+    const bool fit = is_voter(follower.node()) && follower.silent_ticks() < config_.election_ticks_max;
+    if (fit && (best == nullptr || follower.match_index() > best->match_index())) {
+      best = &follower;
+    }
+  }
+  return best;
 }
 
 /// Once the successor has everything it may start an election at once; if the message is lost, its next answer brings

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "raft/configuration.hpp"
 #include "raft/types.hpp"
 
 namespace weir::raft {
@@ -34,8 +35,15 @@ struct Entry {
   /// carries it and never looks at it.
   std::uint64_t checksum = 0;
   Bytes data;
+  /// CONFIG entries: what `data` says, decoded by whoever hands the entry to Raft (docs/decisions/0007); null for all
+  /// others, and in what the shell reads from its store for others to send on.
+  ConfigurationPtr configuration = nullptr;
 
-  friend bool operator==(const Entry&, const Entry&) = default;
+  /// `configuration` says nothing that `data` does not.
+  friend bool operator==(const Entry& a, const Entry& b) {
+    return a.index == b.index && a.term == b.term && a.command == b.command && a.checksum == b.checksum &&
+           a.data == b.data;
+  }
 };
 
 /// An entry before the leader has given it a place in the log.
@@ -43,6 +51,7 @@ struct Proposal {
   Command command = Command::publish;
   std::uint64_t checksum = 0;
   Bytes data;
+  ConfigurationPtr configuration = nullptr;  ///< as in Entry
 };
 
 /// Figure 2, "persistent state on all servers", less the log itself.

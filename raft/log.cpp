@@ -8,8 +8,9 @@
 
 namespace weir::raft {
 
-Log::Log(std::vector<TermRun> runs, Index first_index, Index last_index)
+Log::Log(std::vector<TermRun> runs, Index first_index, Index last_index, Term prev_term)
     : runs_(std::move(runs)),
+      prev_term_(prev_term),
       first_index_(first_index),
       last_index_(last_index),
       tail_first_(last_index.next()),
@@ -17,6 +18,8 @@ Log::Log(std::vector<TermRun> runs, Index first_index, Index last_index)
       durable_index_(last_index) {
   WEIR_CHECK(first_index_ >= Index{1}, first_index_);
   const bool empty = last_index_ < first_index_;
+  WEIR_CHECK(last_index_.next() >= first_index_, first_index_, last_index_);
+  WEIR_CHECK(empty || runs_.front().term >= prev_term_, prev_term_);
   WEIR_CHECK(runs_.empty() == empty, runs_.size(), first_index_, last_index_);
   WEIR_CHECK(empty || runs_.front().first == first_index_, first_index_);
   for (std::size_t i = 1; i < runs_.size(); ++i) {
@@ -26,6 +29,9 @@ Log::Log(std::vector<TermRun> runs, Index first_index, Index last_index)
 }
 
 Term Log::term_at(Index index) const {
+  if (index.next() == first_index_) {
+    return prev_term_;
+  }
   if (index < first_index_ || index > last_index_) {
     return Term{};
   }
@@ -36,12 +42,15 @@ bool Log::fits(Index prev_log_index, Term prev_log_term) const {
   if (prev_log_index == Index{}) {
     return prev_log_term == Term{};
   }
+  if (prev_log_index < first_index_) {
+    return true;
+  }
   const Term term = term_at(prev_log_index);
   return term != Term{} && term == prev_log_term;
 }
 
 Index Log::run_first(Index index) const {
-  WEIR_CHECK(term_at(index) != Term{}, index, first_index_, last_index_);
+  WEIR_CHECK(index >= first_index_ && index <= last_index_, index, first_index_, last_index_);
   return run_of(index).first;
 }
 
@@ -64,7 +73,7 @@ Index Log::last_index_of(Term term) const {
 void Log::append(Entry entry) {
   WEIR_CHECK(entry.index == last_index_.next(), entry.index, last_index_);
   WEIR_CHECK(entry.term >= last_term() && entry.term > Term{}, entry.term, last_term());
-  if (entry.term > last_term()) {
+  if (runs_.empty() || entry.term > last_term()) {
     runs_.push_back({.term = entry.term, .first = entry.index});
   }
   last_index_ = entry.index;
@@ -89,6 +98,41 @@ void Log::truncate_from(Index index) {
     written_ = last_index_;
     truncation_ = std::min(index, truncation_.value_or(index));
   }
+}
+
+void Log::compact(Index index) {
+  WEIR_CHECK(index <= durable_index_, index, durable_index_);
+  if (index < first_index_) {
+    return;
+  }
+  prev_term_ = term_at(index);
+  first_index_ = index.next();
+  const auto kept = index == last_index_
+                        ? runs_.end()
+                        : std::prev(std::ranges::upper_bound(runs_, first_index_, {}, &TermRun::first));
+  runs_.erase(runs_.begin(), kept);
+  if (!runs_.empty()) {
+    runs_.front().first = first_index_;
+  }
+  while (!tail_.empty() && tail_.front().index <= index) {
+    tail_bytes_ -= size_of(tail_.front());
+    tail_.pop_front();
+  }
+  tail_first_ = std::max(tail_first_, first_index_);
+}
+
+void Log::reset(Index index, Term term) {
+  runs_.clear();
+  prev_term_ = term;
+  first_index_ = index.next();
+  last_index_ = written_ = index;
+  durable_index_ = Index{};
+  tail_.clear();
+  tail_first_ = first_index_;
+  tail_bytes_ = 0;
+  truncation_.reset();
+  // What the disk was given before goes: as if all of it were cut off, and this place written instead.
+  writes_.push_back({.truncate_from = Index{1}, .last_term = term, .last_index = index});
 }
 
 Log::Writes Log::take_writes() {

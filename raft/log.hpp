@@ -26,16 +26,18 @@ inline constexpr std::size_t kEntryOverheadBytes = 64;
 /// and `durable_index`, which follows `written` as the disk reports back.
 class Log {
  public:
-  /// The log found on disk: all of it durable, none of it in memory.
-  Log(std::vector<TermRun> runs, Index first_index, Index last_index);
+  /// The log found on disk: all of it durable, none of it in memory. `prev_term` is the term of the entry before
+  /// first_index; 0 = not known, or there is none.
+  Log(std::vector<TermRun> runs, Index first_index, Index last_index, Term prev_term = {});
 
   // --- terms: answered for the whole log, without the entries
   [[nodiscard]] Index first_index() const { return first_index_; }
   [[nodiscard]] Index last_index() const { return last_index_; }
-  [[nodiscard]] Term last_term() const { return runs_.empty() ? Term{} : runs_.back().term; }
-  /// 0 if `index` is not in the log.
+  [[nodiscard]] Term last_term() const { return runs_.empty() ? prev_term_ : runs_.back().term; }
+  /// 0 if `index` is neither in the log nor, where its term is known, right before it.
   [[nodiscard]] Term term_at(Index index) const;
-  /// Whether prev_log_index and prev_log_term fit this log (AppendEntries, receiver rule 2). (0, 0) fits every log.
+  /// Whether prev_log_index and prev_log_term fit this log (AppendEntries, receiver rule 2). (0, 0) fits every log, and
+  /// so does every place before it: what went into a snapshot is committed, so each leader's log agrees with it.
   [[nodiscard]] bool fits(Index prev_log_index, Term prev_log_term) const;
   /// The first index of the run of equal terms that holds `index`. Requires `index` in the log.
   [[nodiscard]] Index run_first(Index index) const;
@@ -47,6 +49,10 @@ class Log {
   void append(Entry entry);
   /// Drops the entries from `index` on. The caller answers for none of them being committed.
   void truncate_from(Index index);
+  /// Entries up to `index` are not there any more, on disk or in memory. Requires them durable and applied.
+  void compact(Index index);
+  /// A snapshot of this place takes the place of everything. It is durable when persisted() says so.
+  void reset(Index index, Term term);
 
   // --- the disk
   struct Writes {
@@ -82,6 +88,7 @@ class Log {
   [[nodiscard]] const Entry& in_tail(Index index) const { return tail_[index - tail_first_]; }
 
   std::vector<TermRun> runs_;        ///< ascending in both term and first; empty exactly if the log is
+  Term prev_term_;                   ///< of the entry before first_index_; 0 = not known, or there is none
   Index first_index_;                ///< >= 1
   Index last_index_;                 ///< >= first_index_ - 1, or 0
   std::deque<Entry> tail_;           ///< entries [tail_first_, last_index_], contiguous

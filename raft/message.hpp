@@ -87,6 +87,41 @@ struct TimeoutNow {
   friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
 };
 
+/// Figure 13: all that a log was up to and with one entry. What it looks like inside is the shell's business.
+struct Snapshot {
+  Index index;               ///< lastIncludedIndex; 0 = no snapshot
+  Term term;                 ///< lastIncludedTerm
+  std::uint64_t number = 0;  ///< drawn by whoever made it: tells two snapshots of one place apart
+  std::uint64_t size = 0;    ///< bytes of content
+  Entry config;              ///< the CONFIG entry in force at `index`
+
+  friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+
+/// Figure 13: a piece of the leader's snapshot, for a follower whose next entry the leader's log does not have any
+/// more.
+struct InstallSnapshot {
+  Snapshot snapshot;
+  std::uint64_t offset = 0;  ///< where in the content `data` begins
+  Bytes data;
+
+  friend bool operator==(const InstallSnapshot&, const InstallSnapshot&) = default;
+};
+
+enum class InstallAnswer : std::uint8_t {
+  more = 1,       ///< the content is wanted from `offset` on
+  installed = 2,  ///< everything up to the snapshot's index is here, durable and agrees with the leader's log
+};
+
+struct InstallSnapshotReply {
+  InstallAnswer answer = InstallAnswer::more;
+  Index index;  ///< of the snapshot
+  std::uint64_t number = 0;
+  std::uint64_t offset = 0;
+
+  friend bool operator==(const InstallSnapshotReply&, const InstallSnapshotReply&) = default;
+};
+
 struct Message {
   NodeId from;
   NodeId to;
@@ -95,7 +130,7 @@ struct Message {
   /// time (DESIGN §4); raft/ never looks at it.
   std::uint64_t wall_clock_ms = 0;
   std::variant<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, ReadIndexRequest, ReadIndexReply,
-               TimeoutNow>
+               TimeoutNow, InstallSnapshot, InstallSnapshotReply>
       body;
 
   friend bool operator==(const Message&, const Message&) = default;

@@ -8,6 +8,9 @@
 namespace weir::raft {
 
 bool Progress::may_send(const Window& window) const {
+  if (state_ == ProgressState::snapshot) {
+    return false;
+  }
   if (state_ == ProgressState::probe) {
     return !probe_sent_;
   }
@@ -27,6 +30,9 @@ void Progress::sent(Index last, std::size_t bytes) {
 
 void Progress::matched(Index match) {
   match_index_ = std::max(match_index_, match);
+  if (state_ == ProgressState::snapshot) {
+    return;
+  }
   if (state_ == ProgressState::probe) {
     // Only what reaches the place being probed says that the logs agree there.
     if (match.next() < next_index_) {
@@ -50,7 +56,7 @@ void Progress::matched(Index match) {
 void Progress::rejected(Index next) {
   // Whatever was rejected lies below next_index_; a hint that does not is the answer to a message from before the last
   // step back. What has matched cannot be rejected.
-  if (next >= next_index_ || next_index_ == match_index_.next()) {
+  if (state_ == ProgressState::snapshot || next >= next_index_ || next_index_ == match_index_.next()) {
     return;
   }
   become_probe(std::max(next, match_index_.next()));
@@ -59,10 +65,56 @@ void Progress::rejected(Index next) {
 void Progress::become_probe(Index next) {
   state_ = ProgressState::probe;
   next_index_ = next;
+  forget_inflight();
+}
+
+void Progress::forget_inflight() {
   probe_sent_ = false;
   inflight_.clear();
   inflight_bytes_ = 0;
   catch_up_first_.reset();
+}
+
+void Progress::become_snapshot() {
+  state_ = ProgressState::snapshot;
+  forget_inflight();
+  snapshot_step_ = SnapshotStep::idle;
+  snapshot_number_ = snapshot_offset_ = 0;
+}
+
+bool Progress::snapshot_answered() {
+  if (state_ != ProgressState::snapshot || snapshot_step_ != SnapshotStep::reading) {
+    return false;
+  }
+  snapshot_step_ = SnapshotStep::idle;
+  return true;
+}
+
+void Progress::snapshot_sent(std::uint64_t number) {
+  snapshot_step_ = SnapshotStep::sent;
+  snapshot_number_ = number;
+  snapshot_ticks_ = 0;
+}
+
+void Progress::snapshot_wanted(std::uint64_t number, std::uint64_t offset) {
+  if (state_ == ProgressState::snapshot && snapshot_step_ == SnapshotStep::sent && number == snapshot_number_) {
+    snapshot_step_ = SnapshotStep::idle;
+    snapshot_offset_ = offset;
+  }
+}
+
+void Progress::snapshot_installed(Index index) {
+  match_index_ = std::max(match_index_, index);
+  if (state_ == ProgressState::snapshot) {
+    state_ = ProgressState::replicate;
+    next_index_ = match_index_.next();
+  }
+}
+
+void Progress::repeat_snapshot(std::uint32_t ticks) {
+  if (state_ == ProgressState::snapshot && snapshot_step_ == SnapshotStep::sent && snapshot_ticks_ >= ticks) {
+    snapshot_step_ = SnapshotStep::idle;
+  }
 }
 
 void Progress::catch_up_requested() {
@@ -76,6 +128,13 @@ bool Progress::catch_up_answered(Index first) {
   }
   catch_up_asked_ = false;
   return std::exchange(catch_up_first_, std::nullopt) == first;
+}
+
+void Progress::end_round(Index last_index) {
+  if (match_index_ >= round_last_) {
+    last_round_ticks_ = std::exchange(round_ticks_, 0);
+    round_last_ = last_index;
+  }
 }
 
 void Progress::told(Index leader_commit) {

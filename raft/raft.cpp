@@ -7,24 +7,17 @@
 #include "raft/validate.hpp"
 
 namespace weir::raft {
-namespace {
-
-std::vector<NodeId> others(std::vector<NodeId> voters, NodeId id) {
-  std::ranges::sort(voters);
-  WEIR_CHECK(std::ranges::adjacent_find(voters) == voters.end(), voters.size());
-  std::erase(voters, id);
-  return voters;
-}
-
-}  // namespace
 
 Raft::Raft(Config config, Recovered recovered)
     : config_(std::move(config)),
-      peers_(others(config_.voters, config_.id)),
       current_term_(recovered.hard_state.current_term),
       voted_for_(recovered.hard_state.voted_for),
-      log_(std::move(recovered.term_runs), recovered.first_index, recovered.last_index),
+      log_(std::move(recovered.term_runs), recovered.first_index, recovered.last_index, recovered.prev_term),
+      configurations_(std::move(recovered.configurations)),
       written_hard_state_(recovered.hard_state),
+      commit_index_(recovered.snapshot_index),
+      commit_reported_(recovered.snapshot_index),
+      applied_index_(recovered.snapshot_index),
       random_(seed_of_member(config_.seed, config_.id.value)) {
   WEIR_CHECK(config_.id != kNobody);
   WEIR_CHECK(config_.heartbeat_ticks > 0 && config_.heartbeat_ticks < config_.election_ticks_min,
@@ -32,6 +25,9 @@ Raft::Raft(Config config, Recovered recovered)
   WEIR_CHECK(config_.election_ticks_min <= config_.election_ticks_max, config_.election_ticks_min,
              config_.election_ticks_max);
   WEIR_CHECK(current_term_ >= log_.last_term(), current_term_, log_.last_term());
+  WEIR_CHECK(configurations_.latest_index() <= log_.last_index(), configurations_.latest_index(), log_.last_index());
+  WEIR_CHECK(commit_index_.next() >= log_.first_index() && commit_index_ <= log_.last_index(), commit_index_,
+             log_.first_index(), log_.last_index());
   restart_election_timer();
 }
 
@@ -43,8 +39,10 @@ void Raft::step(Message message) {
   if (message.to != config_.id) {
     return refuse(message.from, "addressed to another node");
   }
-  if (message.from == config_.id || !is_voter(message.from)) {
-    return refuse(message.from, "not from another member");
+  // Thesis §4.1: requests are answered whoever sends them. A leader or a candidate may be a member by entries that this
+  // log does not have yet; answers count only from those the sender's own configuration names.
+  if (message.from == config_.id || message.from == kNobody) {
+    return refuse(message.from, "not from another node");
   }
   if (const char* defect = defect_of(message)) {
     return refuse(message.from, defect);
@@ -65,21 +63,13 @@ void Raft::tick() {
 
 std::expected<Index, ProposeError> Raft::propose(std::vector<Proposal> proposals) {
   WEIR_CHECK(!proposals.empty());
-  // While leadership is handed over the log must stand still for the successor to catch up with it; the caller does as
-  // it would without a leader: wait for the next one.
-  if (role_ != Role::leader || leadership_->transfer) {
-    return std::unexpected(ProposeError::not_leader);
-  }
-  if (log_.last_index().value + proposals.size() >= kNumberLimit) {
-    return std::unexpected(ProposeError::number_limit);
-  }
   std::size_t bytes = 0;
   for (const Proposal& proposal : proposals) {
+    WEIR_CHECK(proposal.command != Command::config);
     bytes += proposal.data.size() + kEntryOverheadBytes;
   }
-  // One request larger than the bound may pass alone: it would never pass otherwise.
-  if (leadership_->uncommitted_bytes > 0 && leadership_->uncommitted_bytes + bytes > config_.uncommitted_bytes_max) {
-    return std::unexpected(ProposeError::overloaded);
+  if (const auto defect = defect_of_append(proposals.size(), bytes)) {
+    return std::unexpected(*defect);
   }
   const Index first = log_.last_index().next();
   for (Proposal& proposal : proposals) {
@@ -92,6 +82,7 @@ void Raft::persisted(Term term, Index index) {
   log_.persisted(term, index);
   log_.release(applied_index_, config_.tail_bytes_max);
   if (role_ == Role::leader) {
+    leadership_->term_is_durable |= log_.durable_index() >= leadership_->term_start;
     advance_commit();
   }
 }
@@ -148,6 +139,9 @@ bool Raft::is_of_current_term(const Message& message) {
 }
 
 void Raft::send_at_once(NodeId to, Body body) {
+  if (leadership_ && !leadership_->term_is_durable) {
+    return send_after_persist(to, current_term_, std::move(body));
+  }
   output_.messages.push_back({.from = config_.id, .to = to, .term = current_term_, .body = std::move(body)});
 }
 
@@ -157,10 +151,6 @@ void Raft::send_after_persist(NodeId to, Term term, Body body) {
 
 void Raft::refuse(NodeId from, const char* reason) {
   output_.events.emplace_back(MessageRefused{.from = from, .reason = reason});
-}
-
-bool Raft::is_voter(NodeId node) const {
-  return std::ranges::find(config_.voters, node) != config_.voters.end();
 }
 
 /// Never past what is locally durable (FAULTS 21): what a subscriber saw must not be gone after a power cut.
@@ -207,7 +197,9 @@ std::vector<ProgressView> Raft::progress() const {
                        .state = follower.state(),
                        .match_index = follower.match_index(),
                        .next_index = follower.next_index(),
-                       .recently_active = follower.silent_ticks() < config_.election_ticks_max});
+                       .recently_active = follower.silent_ticks() < config_.election_ticks_max,
+                       .is_learner = configuration().is_learner(follower.node()),
+                       .is_caught_up = follower.is_caught_up(config_.election_ticks_min)});
     }
   }
   return views;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "raft/configuration.hpp"
 #include "raft/log.hpp"
 #include "raft/message.hpp"
 #include "raft/output.hpp"
@@ -23,8 +24,6 @@ namespace weir::raft {
 /// Times are in ticks; the shell decides how long a tick is (10 ms by default).
 struct Config {
   NodeId id;
-  /// All voting members, this node among them if it is one.
-  std::vector<NodeId> voters;
   /// SOURCE.md: election timeout = 150 ms + random(0, 150 ms); each draw is uniform in [min, max].
   std::uint32_t election_ticks_min = 15;
   std::uint32_t election_ticks_max = 30;
@@ -49,10 +48,31 @@ struct Recovered {
   /// Ascending; the first run starts at first_index. Empty exactly if the log is empty.
   std::vector<TermRun> term_runs;
   Index first_index{1};
-  Index last_index;  ///< 0 = empty log
+  Index last_index;  ///< first_index - 1 = empty log
+  /// Of the entry before first_index, if a snapshot knows it; else 0.
+  Term prev_term = {};
+  /// What the snapshot on disk covers, and so is committed and applied; 0 = there is none. >= first_index - 1.
+  Index snapshot_index = {};
+  /// Every configuration in the log, ascending; before them, the one in force before the log's first entry, if there is
+  /// one. At least one in all.
+  std::vector<PlacedConfiguration> configurations = {};
+  /// Where the CONFIG entries of the log are, ascending: what a store can say of them. The shell decodes them and fills
+  /// `configurations`; Raft does not look at this.
+  std::vector<Index> config_entries = {};
 };
 
 enum class ProposeError : std::uint8_t { not_leader = 1, overloaded = 2, number_limit = 3 };
+enum class ChangeError : std::uint8_t {
+  not_leader = 1,        ///< or about to hand over
+  in_progress = 2,       ///< another change is not committed yet (thesis §4.1; FAULTS 30)
+  term_is_new = 3,       ///< nothing of this term is committed yet (FAULTS 31)
+  not_one_member = 4,    ///< more than one member's standing would change, or a new one would vote at once
+  not_caught_up = 5,     ///< the learner to be promoted is too far behind (thesis §4.2.1)
+  no_configuration = 6,  ///< the proposal is no CONFIG entry, or its configuration is impossible
+  overloaded = 7,
+  number_limit = 8,
+};
+[[nodiscard]] std::string_view to_string(ChangeError error);
 enum class DiskHealth : std::uint8_t { flowing = 1, stalled = 2 };
 
 /// Entries the shell read for a CatchUpRequest. Empty = the read failed; the core asks again later.
@@ -60,6 +80,15 @@ struct CatchUp {
   NodeId to;
   Index first;
   std::vector<Entry> entries;
+};
+
+/// What the shell read for a SnapshotRequest. snapshot.index 0 = the read failed, or there is no snapshot; the core
+/// asks again later.
+struct SnapshotRead {
+  NodeId to;
+  Snapshot snapshot;
+  std::uint64_t offset = 0;
+  Bytes data;
 };
 
 /// Linear reads waiting at one member, own and forwarded together; above, they are refused. A read waits for one round
@@ -84,10 +113,21 @@ class Raft {
   /// Leader only: appends one entry per proposal (at least one); the first gets the returned index. A leader that is
   /// handing over answers not_leader as well: nothing was appended, and another leader is about to come.
   [[nodiscard]] std::expected<Index, ProposeError> propose(std::vector<Proposal> proposals);
+  /// Leader only: appends one CONFIG entry, in force at once. Against the latest configuration it may change the
+  /// standing of one member: add a learner, promote one that is caught up, remove anybody, or nobody's (other data).
+  [[nodiscard]] std::expected<Index, ChangeError> change_membership(Proposal proposal);
   /// Entries up to `index` are durable, as of the write whose last entry had `term`. Ignored if the entry at `index`
   /// has another term by then. One call per Output::append, in order; one for several covers all before it.
   void persisted(Term term, Index index);
   void catch_up(CatchUp entries);
+  void snapshot_read(SnapshotRead piece);
+  /// The last piece of a snapshot that was received is stored, and the whole is in order: it may be installed. Ignored
+  /// if it is of no use any more.
+  void snapshot_received(const Snapshot& snapshot);
+  /// It is not in order: it will be asked for again from the beginning.
+  void snapshot_refused(const Snapshot& snapshot);
+  /// The store holds a snapshot of `index` and drops, or has dropped, the entries up to there. Requires them applied.
+  void compact(Index index);
   /// The state machine has applied up to `index`; memory of the tail may go.
   void applied(Index index);
   /// Asks for a linear read; always answered, once, in Output::read_states or reads_refused: at the latest when
@@ -108,6 +148,7 @@ class Raft {
   [[nodiscard]] NodeId voted_for() const;
   [[nodiscard]] NodeId leader() const;
   [[nodiscard]] Index commit_index() const;
+  [[nodiscard]] Index first_index() const { return log_.first_index(); }
   [[nodiscard]] Index last_index() const;
   [[nodiscard]] Index durable_index() const;
   /// 0 if `index` is not in the log.
@@ -115,7 +156,10 @@ class Raft {
   /// Entries [first, last] as far as they are all in memory and within bytes_max (at least one); empty if `first` is
   /// not in memory: then it is durable and the store has it.
   [[nodiscard]] std::vector<Entry> tail(Index first, Index last, std::size_t bytes_max) const;
-  /// Leader: one per other voter; others: empty.
+  /// The latest in the log, committed or not, and the index of its entry.
+  [[nodiscard]] const Configuration& configuration() const { return configurations_.latest(); }
+  [[nodiscard]] Index configuration_index() const { return configurations_.latest_index(); }
+  /// Leader: one per other member; others: empty.
   [[nodiscard]] std::vector<ProgressView> progress() const;
   /// Ticks until this member, hearing nothing, starts an election; 0 for a leader.
   [[nodiscard]] std::uint32_t election_ticks_left() const;
@@ -140,8 +184,9 @@ class Raft {
   };
   /// Figure 2, "volatile state on leaders", and what else lasts as long as one leadership.
   struct Leadership {
-    std::vector<Progress> followers;    ///< one per other voter, ascending by id
+    std::vector<Progress> followers;    ///< one per other member, ascending by id
     Index term_start;                   ///< the NOOP that opened the term; all entries from here on are of this term
+    bool term_is_durable = false;       ///< known from another's vote, or from the own disk
     std::size_t uncommitted_bytes = 0;  ///< the weight of entries above commit_index, from term_start on
     std::uint32_t heartbeat_ticks = 0;  ///< since the last heartbeat
     std::deque<Read> held_reads;        ///< came before an entry of this term was committed (FAULTS 15)
@@ -151,7 +196,13 @@ class Raft {
     std::optional<Transfer> transfer;
   };
   /// What the leader could do for one follower right now.
-  enum class Sending : std::uint8_t { nothing, heartbeat, entries, catch_up };
+  enum class Sending : std::uint8_t { nothing, heartbeat, entries, catch_up, snapshot };
+  /// A follower takes in a leader's snapshot.
+  struct Receiving {
+    Snapshot snapshot;
+    Term term;                 ///< of the leader that sends it
+    std::uint64_t offset = 0;  ///< the next piece begins here
+  };
 
   // --- messages, each in the file of its subject
   void on(const Message& message, const RequestVote& request);
@@ -161,14 +212,17 @@ class Raft {
   void on(const Message& message, const ReadIndexRequest& request);
   void on(const Message& message, const ReadIndexReply& reply);
   void on(const Message& message, const TimeoutNow& request);
+  void on(const Message& message, InstallSnapshot& request);
+  void on(const Message& message, const InstallSnapshotReply& reply);
 
   // --- raft.cpp
   /// Figure 2, "all servers": a higher term is adopted. False if the message is of a lower one, and so of no use.
   bool is_of_current_term(const Message& message);
+  /// §5.2: a word of the term's leader. False if it comes from a second one, which is refused.
+  bool follow_leader(const Message& message);
   void refuse(NodeId from, const char* reason);
   void send_at_once(NodeId to, Body body);
   void send_after_persist(NodeId to, Term term, Body body);
-  [[nodiscard]] bool is_voter(NodeId node) const;
   [[nodiscard]] Index applicable_index() const;
 
   // --- election.cpp
@@ -180,6 +234,7 @@ class Raft {
   void count_vote(NodeId voter, VoteAnswer answer);
   void tick_leader();
   void restart_election_timer();
+  [[nodiscard]] const Progress* best_successor() const;
   void continue_transfer(const Progress& follower);
   [[nodiscard]] bool may_campaign() const;
   [[nodiscard]] bool grants(const Message& message, const RequestVote& request) const;
@@ -187,7 +242,20 @@ class Raft {
   [[nodiscard]] bool hears_majority() const;
   [[nodiscard]] Progress* find_follower(NodeId node);
 
+  // --- membership.cpp
+  [[nodiscard]] bool is_voter(NodeId node) const { return configuration().is_voter(node); }
+  [[nodiscard]] bool may_be_needed() const;
+  [[nodiscard]] bool decides_alone() const;
+  [[nodiscard]] std::optional<ChangeError> defect_of_change(const Proposal& proposal) const;
+  void adopt(const Entry& entry);
+  void roll_back_configuration(Index index);
+  void follow_configuration();
+  void leave_if_removed();
+  /// The greatest number that a majority of the voters has reached; `own` is this member's.
+  [[nodiscard]] std::uint64_t reached_by_voters(std::uint64_t own, std::uint64_t (*of)(const Progress&)) const;
+
   // --- replication.cpp
+  [[nodiscard]] std::optional<ProposeError> defect_of_append(std::size_t count, std::size_t bytes) const;
   void append(Proposal proposal);
   void store(std::vector<Entry>& entries);
   void advance_commit();
@@ -200,6 +268,11 @@ class Raft {
   [[nodiscard]] Index index_to_try(const AppendEntriesReply& reply, const Progress& follower) const;
   [[nodiscard]] bool continues_log(const std::vector<Entry>& entries, Index first) const;
 
+  // --- snapshot.cpp
+  [[nodiscard]] bool is_wanted(const Snapshot& snapshot) const;
+  void answer_snapshot(NodeId to, const Snapshot& snapshot, InstallAnswer answer, std::uint64_t offset);
+  void install(const Snapshot& snapshot);
+
   // --- read_index.cpp
   void accept_read(ReadContext context, NodeId requester);
   void start_read(Read read);
@@ -211,18 +284,20 @@ class Raft {
   [[nodiscard]] ReadContext read_round_context() const;
 
   const Config config_;
-  const std::vector<NodeId> peers_;  ///< the voters but this member, ascending
 
   // Figure 2, "persistent state on all servers": what the disk has been or will be given.
   Term current_term_;  ///< never falls; >= log_.last_term()
   NodeId voted_for_;   ///< in current_term_; changes once per term
   Log log_;
-  HardState written_hard_state_;  ///< the last one that left in an Output
+  Configurations configurations_;  ///< of log_
+  HardState written_hard_state_;   ///< the last one that left in an Output
 
   // Figure 2, "volatile state on all servers".
   Index commit_index_;     ///< never falls; <= log_.last_index()
   Index commit_reported_;  ///< the last Output::commit_to; <= commit_index_ and <= the durable index of its time
   Index applied_index_;    ///< as the state machine reported it
+
+  std::optional<Receiving> receiving_;  ///< above commit_index_
 
   Role role_ = Role::follower;
   NodeId leader_;                              ///< of current_term_, while known

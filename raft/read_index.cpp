@@ -53,7 +53,7 @@ void Raft::accept_read(ReadContext context, NodeId requester) {
 
 void Raft::start_read(Read read) {
   read.index = commit_index_;
-  if (peers_.empty()) {
+  if (decides_alone()) {
     return answer_read(read);
   }
   if (!std::exchange(leadership_->read_round_open, true)) {
@@ -93,11 +93,8 @@ void Raft::confirm_reads(Progress& follower, const ReadContext& context) {
   if (reads.empty()) {
     return;
   }
-  std::vector<std::uint64_t> rounds{latest.sequence};
-  for (const Progress& each : leadership_->followers) {
-    rounds.push_back(each.confirmed_round());
-  }
-  const std::uint64_t confirmed = reached_by_majority(std::move(rounds));
+  const std::uint64_t confirmed =
+      reached_by_voters(latest.sequence, [](const Progress& each) { return each.confirmed_round(); });
   while (!reads.empty() && reads.front().round <= confirmed) {
     answer_read(reads.front());
     reads.pop_front();

@@ -10,24 +10,40 @@ namespace weir::raft {
 
 // --- the leader's own log
 
+/// Why the leader does not take `count` more entries of so many bytes now; nothing if it does.
+std::optional<ProposeError> Raft::defect_of_append(std::size_t count, std::size_t bytes) const {
+  // While leadership is handed over the log must stand still for the successor to catch up with it; the caller does as
+  // it would without a leader: wait for the next one.
+  if (role_ != Role::leader || leadership_->transfer) {
+    return ProposeError::not_leader;
+  }
+  if (log_.last_index().value + count >= kNumberLimit) {
+    return ProposeError::number_limit;
+  }
+  // One request larger than the bound may pass alone: it would never pass otherwise.
+  if (leadership_->uncommitted_bytes > 0 && leadership_->uncommitted_bytes + bytes > config_.uncommitted_bytes_max) {
+    return ProposeError::overloaded;
+  }
+  return std::nullopt;
+}
+
 void Raft::append(Proposal proposal) {
   Entry entry{.index = log_.last_index().next(),
               .term = current_term_,
               .command = proposal.command,
               .checksum = proposal.checksum,
-              .data = std::move(proposal.data)};
+              .data = std::move(proposal.data),
+              .configuration = std::move(proposal.configuration)};
   leadership_->uncommitted_bytes += size_of(entry);
+  adopt(entry);
   log_.append(std::move(entry));
 }
 
 /// Figure 2, "leaders": the highest index that a majority has on disk is committed, if it is of this term. This member
-/// counts with what its own disk has, like any other.
+/// counts with what its own disk has, like any other voter.
 void Raft::advance_commit() {
-  std::vector<std::uint64_t> durable{log_.durable_index().value};
-  for (const Progress& follower : leadership_->followers) {
-    durable.push_back(follower.match_index().value);
-  }
-  const Index index{reached_by_majority(std::move(durable))};
+  const Index index{reached_by_voters(log_.durable_index().value,
+                                      [](const Progress& follower) { return follower.match_index().value; })};
   // §5.4.2, Figure 8: an entry of an earlier term on a majority may still be replaced; it is committed only along with
   // one of this term behind it.
   if (index <= commit_index_ || log_.term_at(index) != current_term_) {
@@ -37,11 +53,13 @@ void Raft::advance_commit() {
   leadership_->uncommitted_bytes -= log_.bytes_of(first_own, index);
   commit(index);
   start_held_reads();
+  leave_if_removed();
 }
 
 void Raft::commit(Index index) {
   WEIR_CHECK(index >= commit_index_ && index <= log_.last_index(), index, commit_index_, log_.last_index());
   commit_index_ = index;
+  configurations_.settle(index);
 }
 
 // --- from the leader to the followers
@@ -49,6 +67,18 @@ void Raft::commit(Index index) {
 void Raft::replicate() {
   for (Progress& follower : leadership_->followers) {
     for (Sending sending = due(follower); sending != Sending::nothing; sending = due(follower)) {
+      if (sending == Sending::snapshot) {
+        if (follower.state() != ProgressState::snapshot) {
+          follower.become_snapshot();
+          continue;
+        }
+        follower.snapshot_requested();
+        output_.snapshot_requests.push_back({.to = follower.node(),
+                                             .number = follower.snapshot_number(),
+                                             .offset = follower.snapshot_offset(),
+                                             .bytes_max = config_.append_bytes_max});
+        continue;
+      }
       if (sending == Sending::catch_up) {
         follower.catch_up_requested();
         output_.catch_up.push_back(
@@ -68,7 +98,16 @@ void Raft::replicate() {
 Raft::Sending Raft::due(const Progress& follower) const {
   const Window window{.messages_max = config_.inflight_messages_max, .bytes_max = config_.inflight_bytes_max};
   const Index next = follower.next_index();
-  if (next <= log_.last_index() && follower.may_send(window) && is_checkable(next.prev())) {
+  const bool needs_snapshot = follower.state() == ProgressState::snapshot || !is_checkable(next.prev());
+  if (needs_snapshot) {
+    const bool starts = follower.state() != ProgressState::snapshot;
+    const bool active = follower.silent_ticks() < config_.election_ticks_max;
+    if (starts || (active && follower.may_read_snapshot())) {
+      return Sending::snapshot;
+    }
+    return follower.heartbeat_due() ? Sending::heartbeat : Sending::nothing;
+  }
+  if (next <= log_.last_index() && follower.may_send(window)) {
     if (next >= log_.tail_first()) {
       return Sending::entries;
     }
@@ -86,9 +125,10 @@ Raft::Sending Raft::due(const Progress& follower) const {
   return follower.heartbeat_due() || news ? Sending::heartbeat : Sending::nothing;
 }
 
-/// Whether this member can say which term the entry before the next one has.
+/// Whether this member can say which term the entry before the next one has, and has what comes behind it.
 bool Raft::is_checkable(Index prev_log_index) const {
-  return prev_log_index == Index{} || log_.term_at(prev_log_index) != Term{};
+  return prev_log_index.next() >= log_.first_index() &&
+         (prev_log_index == Index{} || log_.term_at(prev_log_index) != Term{});
 }
 
 /// One AppendEntries from next_index on; without entries it is a heartbeat, and checks the logs at the same place: if
@@ -138,20 +178,27 @@ bool Raft::continues_log(const std::vector<Entry>& entries, Index first) const {
 
 // --- the follower
 
-void Raft::on(const Message& message, AppendEntries& request) {
-  if (message.term < current_term_) {
-    // Not a word about the log: this only tells a leader of the past that its term is over (FAULTS 13).
-    return send_after_persist(message.from, current_term_, conflict_at(log_.last_index().next()));
-  }
+bool Raft::follow_leader(const Message& message) {
   if (message.term == current_term_ && leader_ != kNobody && leader_ != message.from) {
-    return refuse(message.from, "AppendEntries from a second leader of the term");
+    refuse(message.from, "a second leader of the term");
+    return false;
   }
   // §5.2: a candidate that hears of its term's leader is a follower again.
   if (message.term > current_term_ || role_ != Role::follower || leader_ == kNobody) {
     become_follower(message.term, message.from);
   }
   election_elapsed_ = 0;
+  return true;
+}
 
+void Raft::on(const Message& message, AppendEntries& request) {
+  if (message.term < current_term_) {
+    // Not a word about the log: this only tells a leader of the past that its term is over (FAULTS 13).
+    return send_after_persist(message.from, current_term_, conflict_at(log_.last_index().next()));
+  }
+  if (!follow_leader(message)) {
+    return;
+  }
   AppendEntriesReply reply;
   if (log_.fits(request.prev_log_index, request.prev_log_term)) {
     // What this message shows to agree with the leader's log; entries beyond may be left from another leader, so
@@ -182,7 +229,9 @@ void Raft::store(std::vector<Entry>& entries) {
                  applied_index_);
       log_.truncate_from(entry.index);
       output_.events.emplace_back(LogTruncated{.from = entry.index});
+      roll_back_configuration(entry.index);
     }
+    adopt(entry);
     log_.append(std::move(entry));
   }
 }
@@ -205,15 +254,22 @@ void Raft::on(const Message& message, const AppendEntriesReply& reply) {
   if (reply.answer == AppendAnswer::matched && reply.match_index > log_.last_index()) {
     return refuse(message.from, "AppendEntriesReply matches beyond the log");
   }
-  Progress& follower = *find_follower(message.from);
-  follower.heard();
-  confirm_reads(follower, reply.read_context);
+  Progress* follower = find_follower(message.from);
+  if (follower == nullptr) {
+    return;  // it was a member when it was asked
+  }
+  follower->heard();
+  confirm_reads(*follower, reply.read_context);
   if (reply.answer == AppendAnswer::matched) {
-    follower.matched(reply.match_index);
-    advance_commit();
-    continue_transfer(follower);
+    follower->matched(reply.match_index);
+    if (follower->state() == ProgressState::snapshot && is_checkable(follower->match_index())) {
+      follower->snapshot_installed(follower->match_index());
+    }
+    follower->end_round(log_.last_index());
+    continue_transfer(*follower);
+    advance_commit();  // may end this leadership
   } else {
-    follower.rejected(index_to_try(reply, follower));
+    follower->rejected(index_to_try(reply, *follower));
   }
 }
 

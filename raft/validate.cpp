@@ -57,6 +57,12 @@ const char* defect(const AppendEntries& request, Term term) {
     if (entry.term < last_term || entry.term > term || entry.term == Term{}) {
       return "AppendEntries whose terms are out of order";
     }
+    if ((entry.command == Command::config) != (entry.configuration != nullptr)) {
+      return "AppendEntries with a CONFIG entry that was not decoded";
+    }
+    if (entry.configuration && !entry.configuration->is_well_formed()) {
+      return "AppendEntries with an impossible configuration";
+    }
     last = entry.index;
     last_term = entry.term;
   }
@@ -82,6 +88,33 @@ const char* defect(const ReadIndexRequest& request, Term) {
 
 const char* defect(const ReadIndexReply& reply, Term) {
   return in_range(reply.index) ? nullptr : "ReadIndexReply with an index out of range";
+}
+
+const char* defect(const InstallSnapshot& request, Term term) {
+  const Snapshot& snapshot = request.snapshot;
+  // FAULTS 28: a snapshot of nothing is none.
+  if (!in_range(snapshot.index) || snapshot.index == Index{} || snapshot.term == Term{} || snapshot.term > term) {
+    return "InstallSnapshot of an impossible place";
+  }
+  if (snapshot.size >= kNumberLimit || request.offset > snapshot.size ||
+      request.data.size() > snapshot.size - request.offset) {
+    return "InstallSnapshot with a piece beyond its end";
+  }
+  if (request.data.empty() && request.offset < snapshot.size) {
+    return "InstallSnapshot with an empty piece";
+  }
+  if (snapshot.config.index > snapshot.index || !snapshot.config.configuration ||
+      !snapshot.config.configuration->is_well_formed()) {
+    return "InstallSnapshot without a configuration";
+  }
+  return nullptr;
+}
+
+const char* defect(const InstallSnapshotReply& reply, Term) {
+  if (reply.answer != InstallAnswer::more && reply.answer != InstallAnswer::installed) {
+    return "InstallSnapshotReply with an unknown answer";
+  }
+  return in_range(reply.index) ? nullptr : "InstallSnapshotReply with an index out of range";
 }
 
 const char* defect(const TimeoutNow&, Term term) {

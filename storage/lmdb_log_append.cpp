@@ -90,7 +90,11 @@ std::expected<void, Error> LmdbLogStore::found(std::string_view cluster_id, cons
     failed_ = named.error().text;
     return std::unexpected(Error{Errc::io, failed_});
   }
-  recovered_ = {state_.hard_state(), term_runs_, raft::Index{1}, last_index_};
+  recovered_ = {.hard_state = state_.hard_state(),
+                .term_runs = term_runs_,
+                .first_index = raft::Index{1},
+                .last_index = last_index_,
+                .config_entries = {raft::Index{1}}};
   return {};
 }
 

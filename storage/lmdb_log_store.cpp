@@ -136,7 +136,11 @@ LmdbLogStore::LmdbLogStore(DataFolder folder, StateFile state, Env log, Recovere
     : folder_(std::move(folder)),
       state_(std::move(state)),
       log_(std::move(log)),
-      recovered_{state_.hard_state(), recovered.term_runs, recovered.head.first_index, recovered.last_index},
+      recovered_{.hard_state = state_.hard_state(),
+                 .term_runs = recovered.term_runs,
+                 .first_index = recovered.head.first_index,
+                 .last_index = recovered.last_index,
+                 .config_entries = std::move(recovered.config_entries)},
       segment_id_(recovered.head.segment_id),
       head_(recovered.head),
       term_runs_(std::move(recovered.term_runs)),
@@ -147,7 +151,7 @@ std::expected<void, Error> LmdbLogStore::drop_half_founded() {
   WritePlan plan;
   plan.truncate_from = kFirstIndex;
   if (auto dropped = write_plan(plan); !dropped) return dropped;
-  recovered_ = {state_.hard_state(), {}, kFirstIndex, raft::Index{0}};
+  recovered_ = {.hard_state = state_.hard_state(), .term_runs = {}, .first_index = kFirstIndex, .last_index = {}};
   return {};
 }
 

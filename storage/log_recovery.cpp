@@ -66,6 +66,7 @@ class Recovery {
       if (!log_.term_runs.empty() && record.term < log_.term_runs.back().term)
         return damaged("the terms of the log fall");
       if (log_.term_runs.empty()) log_.first_command = record.command;
+      if (record.command == raft::Command::config) log_.config_entries.push_back(header.first_index + number);
       extend_runs(log_.term_runs, header.first_index + number, record.term);
       offset += record_size(record.data.size());
     }

@@ -16,6 +16,7 @@ struct RecoveredLog {
   std::vector<raft::TermRun> term_runs;
   raft::Index last_index;  ///< 0 = no entry
   ChainEnd chain;
+  std::vector<raft::Index> config_entries;            ///< ascending
   raft::Command first_command = raft::Command::noop;  ///< of the first entry, if there is one
 };
 

@@ -15,8 +15,10 @@ Member decode_member(const fbs::Member& table, Rules& rules) {
   member.raft_address = text_of(table.raft_address());
   member.http_address = text_of(table.http_address());
   member.incarnation = table.incarnation();
+  member.kind = static_cast<MemberKind>(table.kind());
   rules.that(member.node != raft::kNobody, "node: not 0");
   rules.node_name(member.name, "name: 1 to 32 of [a-z0-9-]");
+  rules.that(table.kind() <= fbs::MemberKind::joining, "kind: a known one");
   rules.visible(member.raft_address, kAddressBytesMax, "raft_address: at most 255 visible bytes");
   rules.visible(member.http_address, kAddressBytesMax, "http_address: at most 255 visible bytes");
   return member;
@@ -41,8 +43,8 @@ raft::Bytes encode(const ConfigEntry& entry) {
     const auto name = builder.CreateString(member.name);
     const auto raft_address = builder.CreateString(member.raft_address);
     const auto http_address = builder.CreateString(member.http_address);
-    members.push_back(
-        fbs::CreateMember(builder, member.node.value, name, raft_address, http_address, member.incarnation));
+    members.push_back(fbs::CreateMember(builder, member.node.value, name, raft_address, http_address,
+                                        member.incarnation, static_cast<fbs::MemberKind>(member.kind)));
   }
   const auto cluster_id = builder.CreateString(entry.cluster_id);
   const auto epoch = builder.CreateString(entry.epoch);
@@ -70,6 +72,8 @@ std::expected<ConfigEntry, Error> decode_config(const raft::Bytes& data) {
   entry.cluster_id = cluster_id;
   entry.epoch = epoch;
   for (const auto* member : *table->members()) entry.members.push_back(decode_member(*member, rules));
+  rules.that(std::ranges::find(entry.members, MemberKind::voter, &Member::kind) != entry.members.end(),
+             "members: at least one voter");
   rules.that(all_different(entry.members, &Member::node), "members: no node twice");
   rules.that(all_different(entry.members, &Member::name), "members: no name twice");
   if (!rules.hold()) return rules.error();

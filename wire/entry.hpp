@@ -129,12 +129,18 @@ struct DedupEntry {
 [[nodiscard]] std::expected<DedupEntry, Error> decode_dedup(const raft::Bytes& data);
 
 /// CONFIG: who the members are.
+enum class MemberKind : std::uint8_t {
+  voter = 0,
+  learner = 1,  ///< gets the log and counts for nothing
+  joining = 2,  ///< a learner that the leader makes a voter as soon as it has caught up
+};
 struct Member {
   raft::NodeId node;
   std::string name;
   std::string raft_address;  ///< host:port
   std::string http_address;
   std::uint64_t incarnation = 0;  ///< random per data folder: a wiped disk is another member (DESIGN §5)
+  MemberKind kind = MemberKind::voter;
   friend bool operator==(const Member&, const Member&) = default;
 };
 struct ConfigEntry {

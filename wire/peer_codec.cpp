@@ -40,8 +40,9 @@ struct Encoder {
   }
   EncodedFrame operator()(const Found& found) const {
     FlatBufferBuilder builder;
-    return table(FrameType::found, builder, fbs::CreateFound(builder, static_cast<std::uint32_t>(found.config.size())),
-                 {found.config});
+    const auto offset = fbs::CreateFound(builder, static_cast<std::uint32_t>(found.config.size()),
+                                         static_cast<std::uint32_t>(found.admission.size()));
+    return table(FrameType::found, builder, offset, {found.config, found.admission});
   }
   EncodedFrame operator()(const raft::Message& message) const { return encode_message(message); }
   EncodedFrame operator()(const Forward& forward) const {
@@ -112,7 +113,9 @@ std::expected<Found, Error> decode_found(Payload& payload) {
   if (table == nullptr) return malformed("Found: not a FlatBuffer of this schema");
   auto config = payload.take(table->config_size());
   if (!config) return std::unexpected(config.error());
-  return Found{std::move(*config)};
+  auto admission = payload.take(table->admission_size());
+  if (!admission) return std::unexpected(admission.error());
+  return Found{std::move(*config), std::move(*admission)};
 }
 
 std::expected<Forward, Error> decode_forward(Payload& payload) {

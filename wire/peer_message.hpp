@@ -4,9 +4,9 @@
 // Frame: u32 length | u8 version | u8 type | u16 flags | u32 group | u64 checksum, little endian, then `length` bytes
 // of payload. The checksum is XXH3-64 of the header's first 12 bytes and the payload. Payload: u32 size of a
 // FlatBuffer, the FlatBuffer padded to 8 bytes, then attachments, each padded to 8: the data of each entry of a raft
-// AppendEntries, the request of a Forward, the config of a Found. So a sender gathers and a receiver points into the
-// frame: event bytes are never re-encoded. Read a payload into a buffer at an address divisible by 8; elsewhere decode
-// copies it first.
+// AppendEntries, the request of a Forward, the configs of a Found, the piece of an InstallSnapshot. So a sender gathers
+// and a receiver points into the frame: event bytes are never re-encoded. Read a payload into a buffer at an address
+// divisible by 8; elsewhere decode copies it first.
 #pragma once
 
 #include <array>
@@ -52,9 +52,11 @@ struct Welcome {
   std::string refusal;
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
-/// Bootstrap: the CONFIG entry at index 1, term 1, for an empty node whose incarnation it names.
+/// Bootstrap: the CONFIG entry at index 1, term 1, for an empty node whose incarnation it names, or that `admission`, a
+/// later one, does.
 struct Found {
   raft::Bytes config;
+  raft::Bytes admission = {};
   friend bool operator==(const Found&, const Found&) = default;
 };
 /// A client's write, on its way to the leader: `request` is the data of a PUBLISH or DEDUP entry with one request.

@@ -17,6 +17,11 @@ fbs::ReadContext to_fbs(const raft::ReadContext& context) {
   return {context.node.value, context.boot_nonce, context.sequence};
 }
 
+fbs::EntryHead to_fbs(const raft::Entry& entry) {
+  return {entry.index.value, entry.term.value, entry.checksum, static_cast<std::uint32_t>(entry.data.size()),
+          static_cast<std::uint8_t>(entry.command)};
+}
+
 // --- to bytes: one function per body, which returns the union member and collects attachments ---
 
 struct Body {
@@ -43,8 +48,7 @@ struct BodyEncoder {
     heads.reserve(append.entries.size());
     attachments.reserve(append.entries.size());
     for (const auto& entry : append.entries) {
-      heads.emplace_back(entry.index.value, entry.term.value, entry.checksum,
-                         static_cast<std::uint32_t>(entry.data.size()), static_cast<std::uint8_t>(entry.command));
+      heads.push_back(to_fbs(entry));
       attachments.push_back(entry.data);
     }
     Offset<flatbuffers::Vector<const fbs::EntryHead*>> entries;
@@ -73,6 +77,22 @@ struct BodyEncoder {
   }
   Body operator()(const raft::TimeoutNow&) const {
     return {fbs::Body::TimeoutNow, fbs::CreateTimeoutNow(builder).Union()};
+  }
+  Body operator()(const raft::InstallSnapshot& install) const {
+    const raft::Snapshot& snapshot = install.snapshot;
+    const fbs::EntryHead config = to_fbs(snapshot.config);
+    attachments = {snapshot.config.data, install.data};
+    return {
+        fbs::Body::InstallSnapshot,
+        fbs::CreateInstallSnapshot(builder, snapshot.index.value, snapshot.term.value, snapshot.number, snapshot.size,
+                                   install.offset, &config, static_cast<std::uint32_t>(install.data.size()))
+            .Union()};
+  }
+  Body operator()(const raft::InstallSnapshotReply& reply) const {
+    return {fbs::Body::InstallSnapshotReply,
+            fbs::CreateInstallSnapshotReply(builder, static_cast<fbs::InstallAnswer>(reply.answer), reply.index.value,
+                                            reply.number, reply.offset)
+                .Union()};
   }
 };
 
@@ -108,6 +128,18 @@ raft::RequestVoteReply decode_body(const fbs::RequestVoteReply& table, Rules& ru
   return {from_fbs(table.kind(), rules), static_cast<raft::VoteAnswer>(table.answer())};
 }
 
+/// The entry that `head` announces: its data is the next attachment.
+std::expected<raft::Entry, Error> take_entry(const fbs::EntryHead& head, Payload& payload) {
+  auto data = payload.take(head.size());
+  if (!data) return std::unexpected(data.error());
+  raft::Entry entry{raft::Index{head.index()}, raft::Term{head.term()}, static_cast<raft::Command>(head.command()),
+                    head.checksum(), std::move(*data)};
+  if (!checksum_holds(entry)) {
+    return std::unexpected(Error{Errc::bad_checksum, "entry " + std::to_string(head.index())});
+  }
+  return entry;
+}
+
 /// §5.3: the entries follow prev_log_index without a hole, and terms never fall nor pass the leader's.
 std::expected<std::vector<raft::Entry>, Error> decode_entries(const fbs::AppendEntries& table, raft::Term term,
                                                               Payload& payload) {
@@ -125,15 +157,10 @@ std::expected<std::vector<raft::Entry>, Error> decode_entries(const fbs::AppendE
     rules.that(head->term() <= term.value, "term: not above the message's");
     rules.that(head->command() != 0, "command: not 0");
     if (!rules.hold()) return rules.error();
-    auto data = payload.take(head->size());
-    if (!data) return std::unexpected(data.error());
-    raft::Entry entry{raft::Index{head->index()}, raft::Term{head->term()}, static_cast<raft::Command>(head->command()),
-                      head->checksum(), std::move(*data)};
-    if (!checksum_holds(entry)) {
-      return std::unexpected(Error{Errc::bad_checksum, "entry " + std::to_string(head->index())});
-    }
+    auto entry = take_entry(*head, payload);
+    if (!entry) return std::unexpected(entry.error());
     term_before = head->term();
-    entries.push_back(std::move(entry));
+    entries.push_back(std::move(*entry));
   }
   return entries;
 }
@@ -174,6 +201,42 @@ raft::ReadIndexReply decode_body(const fbs::ReadIndexReply& table, Rules& rules)
   return {from_fbs(table.context(), rules), raft::Index{table.index()}};
 }
 
+std::expected<raft::InstallSnapshot, Error> decode_body(const fbs::InstallSnapshot& table, raft::Term term,
+                                                        Payload& payload) {
+  Rules rules("InstallSnapshot");
+  const fbs::EntryHead& config = *table.config();
+  rules.that(table.index() > 0, "index: not 0");
+  rules.number(table.index(), "index: below 2^62");
+  rules.that(table.term() > 0 && table.term() <= term.value, "term: not 0, not above the message's");
+  rules.number(table.size(), "size: below 2^62");
+  rules.that(table.offset() <= table.size() && table.piece_size() <= table.size() - table.offset(),
+             "offset: the piece ends within the snapshot");
+  rules.that(table.piece_size() > 0 || table.size() == 0, "piece_size: 0 only of an empty snapshot");
+  rules.that(config.index() > 0 && config.index() <= table.index(), "config.index: not 0, not above the snapshot's");
+  rules.that(config.term() > 0 && config.term() <= table.term(), "config.term: not 0, not above the snapshot's");
+  rules.that(config.command() == static_cast<std::uint8_t>(raft::Command::config), "config.command: CONFIG");
+  if (!rules.hold()) return rules.error();
+  auto entry = take_entry(config, payload);
+  if (!entry) return std::unexpected(entry.error());
+  auto piece = payload.take(table.piece_size());
+  if (!piece) return std::unexpected(piece.error());
+  return raft::InstallSnapshot{.snapshot = {.index = raft::Index{table.index()},
+                                            .term = raft::Term{table.term()},
+                                            .number = table.number(),
+                                            .size = table.size(),
+                                            .config = std::move(*entry)},
+                               .offset = table.offset(),
+                               .data = std::move(*piece)};
+}
+
+raft::InstallSnapshotReply decode_body(const fbs::InstallSnapshotReply& table, Rules& rules) {
+  rules.that(table.answer() == fbs::InstallAnswer::more || table.answer() == fbs::InstallAnswer::installed,
+             "answer: a known one");
+  rules.number(table.index(), "index: below 2^62");
+  rules.number(table.offset(), "offset: below 2^62");
+  return {static_cast<raft::InstallAnswer>(table.answer()), raft::Index{table.index()}, table.number(), table.offset()};
+}
+
 using MessageBody = decltype(raft::Message::body);
 
 std::expected<MessageBody, Error> decode_union(const fbs::Message& table, Rules& rules, Payload& payload) {
@@ -194,6 +257,10 @@ std::expected<MessageBody, Error> decode_union(const fbs::Message& table, Rules&
     case fbs::Body::TimeoutNow:
       rules.that(term.value > 0, "term: not 0");
       return raft::TimeoutNow{};
+    case fbs::Body::InstallSnapshot:
+      return decode_body(*table.body_as_InstallSnapshot(), term, payload);
+    case fbs::Body::InstallSnapshotReply:
+      return decode_body(*table.body_as_InstallSnapshotReply(), rules);
     case fbs::Body::NONE:
       break;
   }

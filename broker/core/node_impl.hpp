@@ -76,6 +76,7 @@ class Node::Impl {
     std::move_only_function<void()> done;
   };
 
+  void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
   void found(wire::ConfigEntry config);
   void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
   void join(wire::ConfigEntry config, raft::Recovered recovered);

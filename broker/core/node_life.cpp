@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/core/configuration.hpp"
 #include "broker/core/node_impl.hpp"
 #include "raft/check.hpp"
 
@@ -43,21 +44,37 @@ void Node::Impl::start() {
     tick_bootstrap();
     return;
   }
-  disk_.read(kConfigIndex, kConfigIndex, 1,
-             [this, alive = std::weak_ptr(alive_)](std::expected<std::vector<raft::Entry>, storage::Error> read) {
+  read_configurations(0, {});
+}
+
+/// Raft must know every configuration in the log: until a change is committed the one before it may come back.
+void Node::Impl::read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest) {
+  if (number == recovered_.config_entries.size()) {
+    if (!latest) {
+      fail("the log has no CONFIG entry");
+      return;
+    }
+    join(*std::move(latest), std::move(recovered_));
+    return;
+  }
+  const raft::Index index = recovered_.config_entries[number];
+  disk_.read(index, index, 1,
+             [this, alive = std::weak_ptr(alive_), number,
+              index](std::expected<std::vector<raft::Entry>, storage::Error> read) {
                if (alive.expired()) {
                  return;
                }
                if (!read || read->empty()) {
-                 fail(read ? "the log has no first entry" : read.error().text);
+                 fail(read ? "log entry " + std::to_string(index.value) + " is missing" : read.error().text);
                  return;
                }
                auto config = wire::decode_config(read->front().data);
                if (!config) {
-                 fail("the log's first entry is no CONFIG: " + config.error().text);
+                 fail("log entry " + std::to_string(index.value) + ": " + config.error().text);
                  return;
                }
-               join(*std::move(config), recovered_);
+               recovered_.configurations.push_back({.index = index, .configuration = to_configuration(*config)});
+               read_configurations(number + 1, *std::move(config));
              });
 }
 
@@ -72,12 +89,12 @@ void Node::Impl::tick_bootstrap() {
 
 void Node::Impl::found(wire::ConfigEntry config) {
   founding_now_ = true;
+  raft::Proposal proposal = to_proposal(config);
   raft::Entry entry{.index = kConfigIndex,
                     .term = kFoundingTerm,
-                    .command = raft::Command::config,
-                    .checksum = 0,
-                    .data = wire::encode(config)};
-  entry.checksum = wire::entry_checksum(entry.command, entry.data.view());
+                    .command = proposal.command,
+                    .checksum = proposal.checksum,
+                    .data = std::move(proposal.data)};
   std::string cluster_id = config.cluster_id;
   founding_(std::move(cluster_id), std::move(entry),
             [this, alive = std::weak_ptr(alive_),
@@ -98,8 +115,9 @@ void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, st
   recovered_ = {.hard_state = {.current_term = kFoundingTerm, .voted_for = raft::kNobody},
                 .term_runs = {{.term = kFoundingTerm, .first = kConfigIndex}},
                 .first_index = kConfigIndex,
-                .last_index = kConfigIndex};
-  join(config, recovered_);
+                .last_index = kConfigIndex,
+                .configurations = {{.index = kConfigIndex, .configuration = to_configuration(config)}}};
+  join(config, std::move(recovered_));
 }
 
 void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
@@ -127,9 +145,6 @@ void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
 raft::Config Node::Impl::raft_config() const {
   raft::Config config;
   config.id = self_;
-  for (const auto& member : cluster_->members) {
-    config.voters.push_back(member.node);
-  }
   config.election_ticks_min = config_.election_timeout_min_ms / config_.tick_ms;
   config.election_ticks_max = config_.election_timeout_max_ms / config_.tick_ms;
   config.heartbeat_ticks = std::max(1U, config_.heartbeat_ms / config_.tick_ms);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/core/configuration.hpp"
 #include "raft/check.hpp"
 
 namespace weir::broker {
@@ -27,6 +28,10 @@ Replica::~Replica() = default;
 
 void Replica::step(raft::Message message) {
   if (stopped_) {
+    return;
+  }
+  if (const auto decoded = decode_configurations(message); !decoded) {
+    hooks_.event(raft::MessageRefused{.from = message.from, .reason = "a CONFIG entry that cannot be decoded"});
     return;
   }
   log_time_.observe(message.from, message.wall_clock_ms, clock_.steady_us());

@@ -28,8 +28,14 @@ class Coalescing : public testing::Test {
   static raft::Config config() {
     raft::Config config;
     config.id = raft::NodeId{1};
-    config.voters = {config.id};
     return config;
+  }
+  /// Of the only voter.
+  static raft::Recovered empty_log() {
+    raft::Recovered recovered;
+    const raft::Configuration alone{.voters = {raft::NodeId{1}}, .learners = {}};
+    recovered.configurations = {{.index = {}, .configuration = std::make_shared<raft::Configuration>(alone)}};
+    return recovered;
   }
   Replica::Hooks hooks() {
     return {.committed = [](raft::Index) {},
@@ -69,7 +75,7 @@ class Coalescing : public testing::Test {
   FakeNetwork network;
   FakeClock clock;
   LogTime log_time;
-  Replica replica{config(), {}, 1'000, disk, network, clock, log_time, hooks()};
+  Replica replica{config(), empty_log(), 1'000, disk, network, clock, log_time, hooks()};
   std::vector<WriteJob> given_back;
   std::vector<std::string> outcomes;
   Coalescer coalescer{replica, log_time, clock, [this](WriteJob job) { given_back.push_back(std::move(job)); }};

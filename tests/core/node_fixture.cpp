@@ -49,7 +49,8 @@ NodeFixture::NodeFixture(std::vector<std::string> members) : names(std::move(mem
        {.hard_state = {.current_term = raft::Term{1}, .voted_for = raft::kNobody},
         .term_runs = {{.term = raft::Term{1}, .first = raft::Index{1}}},
         .first_index = raft::Index{1},
-        .last_index = raft::Index{1}});
+        .last_index = raft::Index{1},
+        .config_entries = {raft::Index{1}}});
 }
 
 void NodeFixture::make_empty(const std::string& name, std::uint64_t incarnation) {

@@ -29,9 +29,8 @@ void Checker::on_event(NodeId id, const Event& event) {
   if (const auto* role = std::get_if<RoleChanged>(&event); role != nullptr && role->role == Role::leader) {
     election_safety(id, role->term);
   }
-  if (std::holds_alternative<LogTruncated>(event)) {
-    ++truncations_;
-  }
+  truncations_ += std::holds_alternative<LogTruncated>(event) ? 1U : 0U;
+  installs_ += std::holds_alternative<SnapshotInstalled>(event) ? 1U : 0U;
   // Correct members never send what a correct member refuses.
   if (const auto* refused = std::get_if<MessageRefused>(&event)) {
     expect(false, describe(Event{*refused}));
@@ -68,7 +67,7 @@ void Checker::election_safety(NodeId id, Term term) {
 /// higher-numbered terms."
 void Checker::leader_completeness(NodeId id) {
   const Raft& leader = cluster_.raft(id.value);
-  for (std::size_t i = 0; i < committed_.size(); ++i) {
+  for (std::size_t i = leader.first_index().value - 1; i < committed_.size(); ++i) {
     expect(leader.term_at(Index{i + 1}) == committed_[i],
            "leader without committed entry " + std::to_string(i + 1) + ": " + leader.describe());
   }
@@ -92,17 +91,21 @@ void Checker::committed(NodeId id) {
   before = std::min(before, node.commit_index());  // it restarted
   for (; before < node.commit_index(); before = before.next()) {
     const Index index = before.next();
+    if (index < node.first_index()) {
+      continue;  // in a snapshot
+    }
     const Term term = node.term_at(index);
     if (index.value <= committed_.size()) {
       expect(committed_[index.value - 1] == term, "two entries committed at " + std::to_string(index.value));
       continue;
     }
     committed_.push_back(term);
+    const std::vector<NodeId>& voters = node.configuration().voters;
     std::size_t disks = 0;
-    for (const NodeId each : cluster_.ids()) {
+    for (const NodeId each : voters) {
       disks += cluster_.member(each.value).disk.term_at(index) == term ? 1U : 0U;
     }
-    expect(disks >= majority(cluster_.size()),
+    expect(disks >= majority(voters.size()),
            "committed on " + std::to_string(disks) + " disks: entry " + std::to_string(index.value));
   }
 }
@@ -111,7 +114,8 @@ void Checker::committed(NodeId id) {
 /// different log entry for the same index."
 void Checker::on_apply(NodeId id, const Entry& entry) {
   if (entry.index.value > applied_.size()) {
-    applied_.push_back(entry);
+    expect(entry.index.value == applied_.size() + 1, "applied with a hole before it: " + describe(entry));
+    applied_.resize(entry.index.value, entry);
   }
   expect(applied_[entry.index.value - 1] == entry,
          "node " + std::to_string(id.value) + " applied another entry: " + describe(entry));
@@ -130,10 +134,16 @@ void Checker::on_send(const Message& message) {
   }
   if (const auto* reply = std::get_if<AppendEntriesReply>(&message.body)) {
     const Raft& node = cluster_.raft(message.from.value);
-    if (reply->answer == AppendAnswer::matched && node.current_term() == message.term) {
+    const bool in_log = reply->match_index >= node.first_index();
+    if (reply->answer == AppendAnswer::matched && node.current_term() == message.term && in_log) {
       expect(disk.term_at(reply->match_index) == node.term_at(reply->match_index),
              "answer before it is durable: " + describe(message));
     }
+  }
+  if (const auto* reply = std::get_if<InstallSnapshotReply>(&message.body)) {
+    const bool there = reply->answer != InstallAnswer::installed || disk.snapshot.index >= reply->index ||
+                       disk.last_index() >= reply->index;
+    expect(there, "answer before the snapshot is durable: " + describe(message));
   }
   if (const auto* request = std::get_if<AppendEntries>(&message.body)) {
     log_matching(request->prev_log_term, request->entries);

@@ -25,6 +25,7 @@ class Checker {
   [[nodiscard]] Index highest_commit() const { return Index{committed_.size()}; }
   [[nodiscard]] std::size_t elections_won() const { return leaders_.size(); }
   [[nodiscard]] std::size_t truncations() const { return truncations_; }
+  [[nodiscard]] std::size_t installs() const { return installs_; }
   [[nodiscard]] std::size_t reads_answered() const { return reads_answered_; }
 
  private:
@@ -54,6 +55,7 @@ class Checker {
   std::map<NodeId, Index> commit_index_;               ///< of each member since its last start
   std::map<ReadContext, Index> reads_;                 ///< asked, not answered: what was committed then
   std::size_t truncations_ = 0;
+  std::size_t installs_ = 0;
   std::size_t reads_answered_ = 0;
   std::vector<std::string> violations_;
 };

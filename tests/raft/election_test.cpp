@@ -278,18 +278,5 @@ TEST(Transfer, LosesNothingAndTakesLessThanTwoTimeouts) {
   EXPECT_THAT(checker.violations(), IsEmpty());
 }
 
-TEST(Membership, WhoIsNoVoterNeitherVotesNorCampaigns) {
-  Config config;
-  config.id = NodeId{7};
-  config.voters = {NodeId{2}, NodeId{3}};
-  Raft raft(config, {});
-  for (int i = 0; i < 100; ++i) {
-    raft.tick();
-  }
-  EXPECT_EQ(raft.role(), Role::follower);
-  raft.step({.from = NodeId{2}, .to = NodeId{7}, .term = Term{1}, .body = vote_request(0, 0)});
-  EXPECT_EQ(answer_of(raft.take_output()), VoteAnswer::refused);
-}
-
 }  // namespace
 }  // namespace weir::raft::test

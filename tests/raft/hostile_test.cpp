@@ -34,7 +34,6 @@ class Hostile : public testing::Test {
 TEST_F(Hostile, Senders) {
   expect_refused(1, 9, append(0, 0, {}));
   expect_refused(0, 9, append(0, 0, {}));
-  expect_refused(4, 9, append(0, 0, {}));
   expect_refused({.from = NodeId{2}, .to = NodeId{3}, .term = Term{9}, .body = append(0, 0, {})});
 }
 

@@ -1,7 +1,9 @@
 // Whole clusters under random faults: loss, repetition, reordering, cuts, crashes that lose what was not on disk, disks
-// that stall, hand-overs. Every run follows from one seed; WEIR_SEED=<n> repeats that one.
+// that stall, hand-overs, members that come and go, logs that become snapshots. Every run follows from one seed;
+// WEIR_SEED=<n> repeats that one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -35,7 +37,7 @@ Config config_of(std::uint64_t seed) {
 class Storm {
  public:
   explicit Storm(std::uint64_t seed)
-      : random_(seed), cluster_(std::size_t{1} + below(5), config_of(seed)), checker_(cluster_) {
+      : random_(seed), size_(1 + below(5)), cluster_(size_, config_of(seed), 1 + below(size_)), checker_(cluster_) {
     cluster_.start_all();
   }
 
@@ -66,14 +68,18 @@ class Storm {
     ASSERT_TRUE(checker_.violations().empty()) << checker_.violations().front();
     const NodeId leader = cluster_.leader();
     ASSERT_NE(leader, kNobody);
-    const Disk& log = cluster_.member(leader.value).disk;
+    const Member& best = cluster_.member(leader.value);
     for (const NodeId id : cluster_.ids()) {
-      EXPECT_EQ(cluster_.member(id.value).disk.log, log.log) << "node " << id.value;
-      EXPECT_EQ(cluster_.member(id.value).applied, log.log) << "node " << id.value;
+      if (cluster_.raft(leader.value).configuration().has(id)) {
+        EXPECT_EQ(cluster_.member(id.value).disk.last_index(), best.disk.last_index()) << "node " << id.value;
+        EXPECT_EQ(cluster_.member(id.value).applied, best.applied) << "node " << id.value;
+      }
     }
+    EXPECT_EQ(best.applied.size(), best.disk.last_index().value);
   }
 
   [[nodiscard]] const Checker& checker() const { return checker_; }
+  [[nodiscard]] std::size_t changes() const { return changes_; }
 
  private:
   std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_.next() % limit); }
@@ -140,9 +146,32 @@ class Storm {
     if (one_in(20)) {
       return cluster_.act(id, [&](Raft& raft) { raft.transfer_leadership(NodeId{below(cluster_.size() + 1)}); });
     }
+    if (one_in(4)) {
+      return change(id);
+    }
+    if (one_in(8)) {
+      return cluster_.take_snapshot(id);
+    }
     const ReadContext context{.node = NodeId{id}, .boot_nonce = starts_, .sequence = ++reads_};
     checker_.read_asked(context);
     cluster_.act(id, [&](Raft& raft) { raft.read_index(context); });
+  }
+
+  /// Some node's standing changes, one step at a time; what may not be is refused.
+  void change(std::uint64_t id) {
+    Configuration next = cluster_.raft(id).configuration();
+    const NodeId node{any_node()};
+    if (next.is_voter(node)) {
+      std::erase(next.voters, node);
+    } else if (next.is_learner(node)) {
+      std::erase(next.learners, node);
+      if (!one_in(4)) {
+        next.voters.insert(std::ranges::upper_bound(next.voters, node), node);
+      }
+    } else {
+      next.learners.insert(std::ranges::upper_bound(next.learners, node), node);
+    }
+    changes_ += cluster_.change(id, next) ? 1 : 0;
   }
 
   void break_something(std::uint64_t id) {
@@ -177,10 +206,12 @@ class Storm {
   }
 
   Random random_;
+  std::size_t size_;
   Cluster cluster_;
   Checker checker_;
   std::uint64_t proposals_ = 0;
   std::uint64_t reads_ = 0;
+  std::size_t changes_ = 0;
   std::uint64_t starts_ = 1;
   bool stalled_ = false;
 };
@@ -193,6 +224,8 @@ TEST(RandomCluster, KeepsFigure3sPromisesUnderEveryFaultAndConvergesAfterwards) 
   std::size_t elections = 0;
   std::size_t truncations = 0;
   std::size_t reads = 0;
+  std::size_t changes = 0;
+  std::size_t installs = 0;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     SCOPED_TRACE("WEIR_SEED=" + std::to_string(seed));
     Storm storm(seed);
@@ -205,12 +238,16 @@ TEST(RandomCluster, KeepsFigure3sPromisesUnderEveryFaultAndConvergesAfterwards) 
     commits += storm.checker().highest_commit().value;
     elections += storm.checker().elections_won();
     truncations += storm.checker().truncations();
+    installs += storm.checker().installs();
+    changes += storm.changes();
     reads += storm.checker().reads_answered();
   }
   RecordProperty("entries_committed", std::to_string(commits));
-  std::printf("seeds %llu-%llu: %zu entries committed, %zu elections won, %zu truncations, %zu reads answered\n",
-              static_cast<unsigned long long>(first), static_cast<unsigned long long>(last), commits, elections,
-              truncations, reads);
+  std::printf(
+      "seeds %llu-%llu: %zu entries committed, %zu elections won, %zu truncations, %zu reads answered, "
+      "%zu membership changes, %zu snapshots installed\n",
+      static_cast<unsigned long long>(first), static_cast<unsigned long long>(last), commits, elections, truncations,
+      reads, changes, installs);
 }
 
 }  // namespace

@@ -69,10 +69,10 @@ TEST(Recovery, ATermBelowTheLogsIsNeverAccepted) {
   Recovered recovered{.hard_state = {.current_term = Term{1}, .voted_for = kNobody},
                       .term_runs = {{Term{2}, Index{1}}},
                       .first_index = Index{1},
-                      .last_index = Index{1}};
+                      .last_index = Index{1},
+                      .configurations = founded_by(1)};
   Config config;
   config.id = NodeId{1};
-  config.voters = {NodeId{1}};
   EXPECT_DEATH(Raft(config, recovered), "broken invariant: current_term_ >= log_.last_term\\(\\).* = 1, 2");
 }
 
@@ -183,11 +183,12 @@ TEST(NumberLimit, NoTermOrIndexReachesIt) {
 TEST(NumberLimit, NoProposalPassesIt) {
   Config config;
   config.id = NodeId{1};
-  config.voters = {NodeId{1}};
   Raft raft(config, {.hard_state = {.current_term = Term{1}, .voted_for = kNobody},
                      .term_runs = {{Term{1}, Index{kNumberLimit - 3}}},
                      .first_index = Index{kNumberLimit - 3},
-                     .last_index = Index{kNumberLimit - 3}});
+                     .last_index = Index{kNumberLimit - 3},
+                     .snapshot_index = Index{kNumberLimit - 4},
+                     .configurations = founded_by(1)});
   for (std::uint32_t left = raft.election_ticks_left(); left > 0; --left) {
     raft.tick();
   }
@@ -257,11 +258,12 @@ TEST(CatchUp, WithoutLeadershipIsIgnored) {
 TEST(CatchUp, AFollowerWhoseEntriesAreNoLongerKeptStillGetsHeartbeats) {
   Config config;
   config.id = NodeId{1};
-  config.voters = {NodeId{1}, NodeId{2}, NodeId{3}};
   Raft raft(config, {.hard_state = {.current_term = Term{3}, .voted_for = kNobody},
                      .term_runs = {{Term{3}, Index{100}}},
                      .first_index = Index{100},
-                     .last_index = Index{105}});
+                     .last_index = Index{105},
+                     .snapshot_index = Index{99},
+                     .configurations = founded_by(3)});
   const auto step = [&](std::uint64_t from, std::uint64_t term, auto body) {
     raft.step({.from = NodeId{from}, .to = NodeId{1}, .term = Term{term}, .body = body});
     return raft.take_output();
@@ -278,7 +280,7 @@ TEST(CatchUp, AFollowerWhoseEntriesAreNoLongerKeptStillGetsHeartbeats) {
   for (int i = 0; i < 5; ++i) {
     raft.tick();
   }
-  EXPECT_EQ(bodies<AppendEntries>(raft.take_output().messages).front(), append(0, 0, {}));
+  EXPECT_EQ(bodies<AppendEntries>(raft.take_output().messages).front(), append(0, 0, {}, 99));
 }
 
 }  // namespace

@@ -20,6 +20,14 @@ struct Start {
   Config config = {};
 };
 
+/// A log that began with these voters.
+inline std::vector<PlacedConfiguration> founded_by(const Configuration& members) {
+  return {{.index = Index{}, .configuration = std::make_shared<Configuration>(members)}};
+}
+inline std::vector<PlacedConfiguration> founded_by(std::size_t size) {
+  return founded_by(voters_up_to(size));
+}
+
 class Solo {
  public:
   explicit Solo(const Start& start = {}) : raft(config_of(start), recovered_of(start)) {}
@@ -103,13 +111,10 @@ class Solo {
   static Config config_of(const Start& start) {
     Config config = start.config;
     config.id = NodeId{1};
-    for (std::uint64_t id = 1; id <= start.size; ++id) {
-      config.voters.emplace_back(id);
-    }
     return config;
   }
   static Recovered recovered_of(const Start& start) {
-    Disk disk{.hard_state = {}, .log = log_of(start.log)};
+    Disk disk{.hard_state = {}, .log = log_of(start.log), .founders = voters_up_to(start.size)};
     disk.hard_state.current_term = std::max(Term{start.term}, disk.term_at(disk.last_index()));
     disk.hard_state.voted_for = NodeId{start.voted_for};
     return disk.recover();

@@ -57,16 +57,17 @@ std::string name_of(NodeId id) {
 
 const std::map<std::string, Story::Command>& Story::commands() {
   static const std::map<std::string, Command> all{
-      {"cluster", &Story::do_cluster},     {"log", &Story::do_log},         {"term", &Story::do_term},
-      {"start", &Story::do_start},         {"tick", &Story::do_tick},       {"quietly", &Story::do_quietly},
-      {"silently", &Story::do_silently},   {"wait", &Story::do_wait},       {"watch", &Story::do_watch},
-      {"campaign", &Story::do_campaign},   {"beat", &Story::do_beat},       {"propose", &Story::do_propose},
-      {"deliver", &Story::do_deliver},     {"drop", &Story::do_drop},       {"repeat", &Story::do_repeat},
-      {"remember", &Story::do_remember},   {"cut", &Story::do_cut},         {"isolate", &Story::do_isolate},
-      {"split", &Story::do_split},         {"heal", &Story::do_heal},       {"crash", &Story::do_crash},
-      {"hold-disk", &Story::do_hold_disk}, {"flush", &Story::do_flush},     {"free-disk", &Story::do_free_disk},
-      {"stall", &Story::do_stall},         {"unstall", &Story::do_unstall}, {"read", &Story::do_read},
-      {"transfer", &Story::do_transfer},   {"logs", &Story::do_logs},       {"describe", &Story::do_describe},
+      {"cluster", &Story::do_cluster},     {"log", &Story::do_log},           {"term", &Story::do_term},
+      {"start", &Story::do_start},         {"tick", &Story::do_tick},         {"quietly", &Story::do_quietly},
+      {"silently", &Story::do_silently},   {"wait", &Story::do_wait},         {"watch", &Story::do_watch},
+      {"campaign", &Story::do_campaign},   {"beat", &Story::do_beat},         {"propose", &Story::do_propose},
+      {"deliver", &Story::do_deliver},     {"drop", &Story::do_drop},         {"repeat", &Story::do_repeat},
+      {"remember", &Story::do_remember},   {"cut", &Story::do_cut},           {"isolate", &Story::do_isolate},
+      {"split", &Story::do_split},         {"heal", &Story::do_heal},         {"crash", &Story::do_crash},
+      {"hold-disk", &Story::do_hold_disk}, {"flush", &Story::do_flush},       {"free-disk", &Story::do_free_disk},
+      {"stall", &Story::do_stall},         {"unstall", &Story::do_unstall},   {"read", &Story::do_read},
+      {"transfer", &Story::do_transfer},   {"logs", &Story::do_logs},         {"describe", &Story::do_describe},
+      {"change", &Story::do_change},       {"snapshot", &Story::do_snapshot},
   };
   return all;
 }
@@ -134,6 +135,9 @@ void Story::say_durable(NodeId id, const Turn& turn) {
     line += " term " + std::to_string(turn.hard_state->current_term.value) + " vote " +
             (turn.hard_state->voted_for == kNobody ? "none" : name_of(turn.hard_state->voted_for));
   }
+  if (turn.install) {
+    line += " the snapshot of " + std::to_string(turn.install->index.value);
+  }
   if (turn.truncate_from) {
     line += " nothing from " + std::to_string(turn.truncate_from->value) + " on, then";
   }
@@ -158,12 +162,17 @@ void Story::say_applied(NodeId id, const Entry& entry) {
 
 void Story::do_cluster(Words& words) {
   const std::size_t size = number(words);
+  std::size_t founders = size;
+  if (words.peek() == '/') {
+    words.get();
+    founders = number(words);
+  }
   checker_.reset();
   commit_index_.clear();
   last_arrived_.clear();
   remembered_.clear();
   now_ms_ = 0;
-  cluster_ = std::make_unique<Cluster>(size, config());
+  cluster_ = std::make_unique<Cluster>(size, config(), founders);
   checker_ = std::make_unique<Checker>(*cluster_);
   watch();
   std::string word;
@@ -400,6 +409,25 @@ void Story::do_transfer(Words& words) {
   cluster_->act(id, [&](Raft& raft) { raft.transfer_leadership(NodeId{to}); });
 }
 
+void Story::do_change(Words& words) {
+  const std::uint64_t id = number(words);
+  Configuration configuration;
+  std::vector<NodeId>* members = &configuration.voters;
+  for (std::string word; words >> word;) {
+    if (word == "/") {
+      members = &configuration.learners;
+    } else {
+      members->emplace_back(std::stoull(word));
+    }
+  }
+  const auto index = cluster_->change(id, configuration);
+  say(index ? "entry " + std::to_string(index->value) : "refused: " + std::string(to_string(index.error())));
+}
+
+void Story::do_snapshot(Words& words) {
+  cluster_->take_snapshot(number(words));
+}
+
 std::string Story::picture_of(const Member& member) const {
   if (!member.raft) {
     return "down";
@@ -408,11 +436,14 @@ std::string Story::picture_of(const Member& member) const {
   std::string line(to_string(raft.role()));
   line.resize(14, ' ');
   line += "term " + std::to_string(raft.current_term().value) + "  [";
-  for (Index index{1}; index <= raft.last_index(); index = index.next()) {
+  if (raft.first_index() > Index{1}) {
+    line += "snapshot of " + std::to_string(raft.first_index().value - 1);
+  }
+  for (Index index = raft.first_index(); index <= raft.last_index(); index = index.next()) {
     line += (line.back() == '[' ? "" : " ") + std::to_string(raft.term_at(index).value);
     std::vector<Entry> found = raft.tail(index, index, 1);
     if (found.empty()) {
-      found.push_back(member.disk.log[index.value - 1]);  // what is not in memory is on disk
+      found.push_back(member.disk.at(index));  // what is not in memory is on disk
     }
     line += tells(found.front()) ? ":" + std::string(found.front().data.view()) : "";
     line += index == raft.commit_index() ? "]" : "";

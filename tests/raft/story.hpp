@@ -1,9 +1,9 @@
 // Runs a transcript: a text file of comments ("# ..."), commands ("> ...") and what followed from each command (lines
 // that begin with two spaces). Time is real time here: a tick is 5 ms, heartbeat and election times are the defaults.
 //
-//   cluster <n> [short-messages] [timeouts <id>=<ms>,<ms>,...]...
-//                                                  n members, all down; one entry per message; the first election
-//                                                  timeouts that a member draws, * = any
+//   cluster <n>[/<m>] [short-messages] [timeouts <id>=<ms>,<ms>,...]...
+//                                                  n nodes, all down, the first m (or all) members; one entry per
+//                                                  message; the first election timeouts that a member draws, * = any
 //   log <id> <term>...                             what is on a member's disk before it starts
 //   term <id> <term>                               its current_term, if higher than the last entry's
 //   start [<id>]                                   boots all, or one
@@ -20,6 +20,8 @@
 //   hold-disk <id> | flush <id> | free-disk <id>   writes stay under way; become durable; are immediate again
 //   stall <id> | unstall <id>                      the disk is known to hang, or to have come back
 //   read <id> | transfer <id> [<to>]
+//   snapshot <id>                                  what it has applied becomes a snapshot, the log up to there goes
+//   change <id> <voter>... [/ <learner>...]        a CONFIG entry
 //   logs                                           terms of all entries, [committed as far as the member knows]
 //   describe <id>
 //   quietly <command> | silently <command>         does not show messages; shows nothing
@@ -72,6 +74,8 @@ class Story {
   void do_unstall(Words& words);
   void do_read(Words& words);
   void do_transfer(Words& words);
+  void do_change(Words& words);
+  void do_snapshot(Words& words);
   void do_logs(Words& words);
   void do_describe(Words& words);
   void do_quietly(Words& words);

@@ -45,10 +45,15 @@ SimLogStore::~SimLogStore() {
 }
 
 void SimLogStore::recover() {
-  recovered_ = {disk_.hard_state_, {}, raft::Index{1}, raft::Index{disk_.entries_.size()}};
-  for (const raft::Entry& entry : disk_.entries_)
+  recovered_ = {.hard_state = disk_.hard_state_,
+                .term_runs = {},
+                .first_index = raft::Index{1},
+                .last_index = raft::Index{disk_.entries_.size()}};
+  for (const raft::Entry& entry : disk_.entries_) {
+    if (entry.command == raft::Command::config) recovered_.config_entries.push_back(entry.index);
     if (recovered_.term_runs.empty() || recovered_.term_runs.back().term != entry.term)
       recovered_.term_runs.push_back({entry.term, entry.index});
+  }
 }
 
 std::optional<Error> SimLogStore::fault_before_writing() {

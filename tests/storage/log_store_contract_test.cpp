@@ -239,10 +239,25 @@ TYPED_TEST(LogStoreContract, FoundingMakesAMember) {
     EXPECT_EQ(this->store_->recovered().hard_state, hard_state(1));
     EXPECT_EQ(this->store_->recovered().last_index, Index{1});
     EXPECT_THAT(this->store_->recovered().term_runs, ElementsAre(TermRun{Term{1}, Index{1}}));
+    EXPECT_THAT(this->store_->recovered().config_entries, ElementsAre(Index{1}));
     this->reopen();
   }
   this->must_append({hard_state(2, 1), std::nullopt, entries(2, 3, 2)});
   this->expect_log(joined({config}, entries(2, 3, 2)));
+}
+
+// FAULTS 34: the configurations before the latest are needed as long as that may be cut off.
+TYPED_TEST(LogStoreContract, RecoveryNamesEveryConfigEntryThatWasNotCutOff) {
+  const auto config = [](std::uint64_t index, std::uint64_t term) {
+    return entry(index, term, 100, raft::Command::config);
+  };
+  ASSERT_TRUE(this->store_->found("c-7hq2", config(1, 1)).has_value());
+  this->must_append(
+      {hard_state(1), std::nullopt, std::vector<raft::Entry>{entry(2, 1), config(3, 1), entry(4, 1), config(5, 1)}});
+  this->must_append({hard_state(2), Index{4}, std::vector<raft::Entry>{entry(4, 2), config(5, 2), config(6, 2)}});
+  this->must_append({hard_state(3), Index{6}, std::vector<raft::Entry>{entry(6, 3)}});
+  this->reopen();
+  EXPECT_THAT(this->store_->recovered().config_entries, ElementsAre(Index{1}, Index{3}, Index{5}));
 }
 
 TYPED_TEST(LogStoreContract, FAULTS52_OnlyOneStoreHasTheFolder) {

@@ -120,6 +120,35 @@ TEST(PeerMessage, Fault088ACommitBeyondTheEntriesIsForRaftToBound) {
   EXPECT_TRUE(round_trip(message(1, raft::AppendEntries{{}, {}, raft::Index{1000}, {}, {}})));
 }
 
+TEST(PeerMessage, Fault088LiesOfAnInstallSnapshotAreRefused) {
+  const std::map<std::string, std::function<void(raft::InstallSnapshot&)>> lies{
+      {"index 0", [](auto& i) { i.snapshot.index = raft::Index{0}; }},
+      {"index 2^62", [](auto& i) { i.snapshot.index = raft::Index{kTooHigh}; }},
+      {"term 0", [](auto& i) { i.snapshot.term = raft::Term{0}; }},
+      {"term above the message's", [](auto& i) { i.snapshot.term = raft::Term{6}; }},
+      {"size 2^62", [](auto& i) { i.snapshot.size = kTooHigh; }},
+      {"a piece beyond the end", [](auto& i) { i.snapshot.size = i.offset + i.data.size() - 1; }},
+      {"an offset beyond the end", [](auto& i) { i.offset = i.snapshot.size + 1; }},
+      {"a piece without bytes", [](auto& i) { i.data = {}; }},
+      {"a config at index 0", [](auto& i) { i.snapshot.config.index = raft::Index{0}; }},
+      {"a config above the snapshot", [](auto& i) { i.snapshot.config.index = raft::Index{91}; }},
+      {"a config of term 0", [](auto& i) { i.snapshot.config.term = raft::Term{0}; }},
+      {"a config of a later term", [](auto& i) { i.snapshot.config.term = raft::Term{5}; }},
+      {"a config that is an event", [](auto& i) { i.snapshot.config = entry(8, 2, raft::Command::publish, "x"); }},
+      {"another checksum of the config", [](auto& i) { i.snapshot.config.checksum ^= 1U; }},
+  };
+  for (const auto& [name, lie] : lies) {
+    raft::InstallSnapshot told = install_snapshot();
+    lie(told);
+    EXPECT_FALSE(round_trip(message(5, told))) << name;
+  }
+  EXPECT_FALSE(round_trip(message(5, raft::InstallSnapshotReply{raft::InstallAnswer{3}, raft::Index{1}, 1, 1})));
+  EXPECT_FALSE(
+      round_trip(message(5, raft::InstallSnapshotReply{raft::InstallAnswer::more, raft::Index{kTooHigh}, 1, 1})));
+  EXPECT_FALSE(
+      round_trip(message(5, raft::InstallSnapshotReply{raft::InstallAnswer::more, raft::Index{1}, 1, kTooHigh})));
+}
+
 TEST(PeerMessage, Fault088LiesOfOtherRaftMessagesAreRefused) {
   using raft::AppendAnswer, raft::Index, raft::Term, raft::VoteAnswer, raft::VoteKind;
   const std::map<std::string, decltype(raft::Message::body)> lies{

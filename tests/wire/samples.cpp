@@ -95,6 +95,19 @@ Hello hello() {
           .http_address = "10.0.0.1:7480"};
 }
 
+raft::InstallSnapshot install_snapshot() {
+  const ConfigEntry config{"k7m2qxa4", "e7h3kq2mz", {{raft::NodeId{5}, "n1", "10.0.0.1:7400", "", 77}}};
+  raft::Entry entry{raft::Index{8}, raft::Term{2}, raft::Command::config, 0, encode(config)};
+  entry.checksum = entry_checksum(entry.command, entry.data.view());
+  return {.snapshot = {.index = raft::Index{90},
+                       .term = raft::Term{4},
+                       .number = 0x5eed,
+                       .size = 5000,
+                       .config = std::move(entry)},
+          .offset = 4096,
+          .data = raft::Bytes::copy_of("thirteen bytes")};
+}
+
 std::map<std::string, PeerMessage> every_message() {
   const raft::ReadContext context{raft::NodeId{1}, 0xfeedfacecafebeef, 7};
   const EventResult result{raft::Offset{41}, raft::Position{1042}, 1'700'000'000'000, Storing::duplicate};
@@ -108,6 +121,7 @@ std::map<std::string, PeerMessage> every_message() {
       {"welcome", Welcome{hello(), ""}},
       {"welcome-refused", Welcome{hello(), "protocol 3 is not spoken here; upgrade n1 first"}},
       {"found", Found{encode(config)}},
+      {"found-admitted", Found{encode(config), encode(config)}},
       {"request-vote", message(5, raft::RequestVote{raft::VoteKind::pre_vote, raft::Index{12}, raft::Term{4}})},
       {"request-vote-reply",
        message(5, raft::RequestVoteReply{raft::VoteKind::transfer_vote, raft::VoteAnswer::granted})},
@@ -120,6 +134,9 @@ std::map<std::string, PeerMessage> every_message() {
       {"read-index", message(5, raft::ReadIndexRequest{context})},
       {"read-index-reply", message(5, raft::ReadIndexReply{context, raft::Index{12}})},
       {"timeout-now", message(5, raft::TimeoutNow{})},
+      {"install-snapshot", message(5, install_snapshot())},
+      {"install-snapshot-reply",
+       message(5, raft::InstallSnapshotReply{raft::InstallAnswer::more, raft::Index{90}, 0x5eed, 4096})},
       {"forward", Forward{17, 99, raft::Command::publish, 5000, built(full_request())}},
       {"reply-published", ForwardReply{17, 99, Published{{result, {raft::Offset{42}, raft::Position{1043}, 5}}}}},
       {"reply-claimed", ForwardReply{17, 99, Claimed{ClaimState::published_before, result}}},

@@ -38,6 +38,7 @@ namespace weir::wire::test {
 [[nodiscard]] raft::Message message(std::uint64_t term, decltype(raft::Message::body) body);
 [[nodiscard]] Hello hello();
 /// One of each frame and of each raft body, every field set, by name.
+[[nodiscard]] raft::InstallSnapshot install_snapshot();
 [[nodiscard]] std::map<std::string, PeerMessage> every_message();
 
 /// An event that owns what its view shows.

@@ -16,7 +16,10 @@ DedupEntry dedup() {
 ConfigEntry config() {
   return {"k7m2qxa4",
           "e7h3kq2mz",
-          {{node_id("n1"), "n1", "10.0.0.1:7400", "10.0.0.1:7480", 11}, {node_id("n2"), "n2", "[::1]:1", "", 12}}};
+          {{node_id("n1"), "n1", "10.0.0.1:7400", "10.0.0.1:7480", 11},
+           {node_id("n2"), "n2", "[::1]:1", "", 12},
+           {node_id("n3"), "n3", "n3:1", "n3:2", 13, MemberKind::learner},
+           {node_id("n4"), "n4", "n4:1", "n4:2", 14, MemberKind::joining}}};
 }
 
 TEST(DedupEntry, ComesBackAsItWasMade) {
@@ -86,6 +89,8 @@ TEST(ConfigEntry, Fault088LiesAreRefused) {
   EXPECT_TRUE(refused([](auto& e) { e.members[1].name = "n/1"; }));
   EXPECT_TRUE(refused([](auto& e) { e.members[1].raft_address = std::string(256, 'a'); }));
   EXPECT_TRUE(refused([](auto& e) { e.members[1].http_address = "a\nb"; }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].kind = static_cast<MemberKind>(3); }));
+  EXPECT_TRUE(refused([](auto& e) { e.members.erase(e.members.begin(), e.members.begin() + 2); })) << "no voter";
   EXPECT_TRUE(refused([](auto& e) {
     e.members.clear();
     for (std::uint64_t n = 1; n <= 65; ++n) e.members.push_back({raft::NodeId{n}, "n" + std::to_string(n), "", "", 1});
