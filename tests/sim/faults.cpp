@@ -1,6 +1,7 @@
 #include "tests/sim/faults.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "tests/sim/checkers/checkers.hpp"
@@ -8,9 +9,17 @@
 #include "tests/sim/sim_node.hpp"
 
 namespace weir::sim {
+namespace {
+
+constexpr std::array<std::uint32_t, 4> kPausesMaxMs{600, 1'200, 2'400, 4'800};
+
+}  // namespace
+
+Faults::Faults(World& world, Dice dice)
+    : world_(world), dice_(dice), pause_max_ms_(kPausesMaxMs[dice_.below(kPausesMaxMs.size())]) {}
 
 void Faults::start() {
-  world_.timeline.after(dice_.between(20, 700) * kMillisecond, [this] {
+  world_.timeline.after(dice_.between(20, pause_max_ms_) * kMillisecond, [this] {
     if (!healed_) {
       strike();
       start();
@@ -21,21 +30,29 @@ void Faults::start() {
 void Faults::strike() {
   SimNode& node = some_node();
   const std::size_t kind = dice_.below(100);
-  if (kind < 7) {
+  if (kind < 6) {
     crash(node);
-  } else if (kind < 10) {
+  } else if (kind < 9) {
     drain(node);
-  } else if (kind < 22) {
+  } else if (kind < 20) {
     crash_in_write(node);
-  } else if (kind < 30) {
+  } else if (kind < 26) {
     crash_leader();
-  } else if (kind < 34) {
+  } else if (kind < 29) {
     crash_all();
   } else if (kind < 52) {
     partition();
-  } else if (kind < 64) {
+  } else if (kind < 62) {
     world_.network->heal_all();
-  } else if (kind < 74 && node.running()) {
+  } else if (kind < 97) {
+    strike_machine(node, kind);
+  } else {
+    wipe();
+  }
+}
+
+void Faults::strike_machine(SimNode& node, std::size_t kind) {
+  if (kind < 74 && node.running()) {
     ++world_.history.coverage.pauses;
     node.pause(dice_.between(20, 2'000) * kMillisecond);
   } else if (kind < 84 && node.running()) {
@@ -52,10 +69,8 @@ void Faults::strike() {
         crash(node);
       }
     });
-  } else if (kind < 97) {
-    jump_clock();
   } else {
-    wipe();
+    jump_clock();
   }
 }
 
@@ -112,11 +127,26 @@ void Faults::crash_all() {
 }
 
 void Faults::crash_leader() {
+  if (SimNode* node = leader()) {
+    ++world_.history.coverage.leader_crashes;
+    crash(*node);
+  }
+}
+
+SimNode* Faults::leader() const {
+  SimNode* latest = nullptr;
+  raft::Term term;
   for (const auto& node : world_.nodes) {
-    if (node->running() && node->node().status().role == raft::Role::leader) {
-      crash(*node);
+    if (!node->running()) {
+      continue;
+    }
+    const auto status = node->node().status();
+    if (status.role == raft::Role::leader && status.term > term) {
+      latest = node.get();
+      term = status.term;
     }
   }
+  return latest;
 }
 
 // --- the network
@@ -134,8 +164,16 @@ void Faults::isolate(std::size_t node) {
   }
 }
 
+void Faults::isolate_leader() {
+  if (const SimNode* node = leader()) {
+    ++world_.history.coverage.isolated_leaders;
+    isolate(node->place());
+  }
+}
+
 /// FAULTS 11: one node sees both halves, which do not see each other.
 void Faults::bridge() {
+  ++world_.history.coverage.bridges;
   for (std::size_t a = 1; a < world_.nodes.size(); ++a) {
     for (std::size_t b = a + 1; b < world_.nodes.size(); ++b) {
       if (a % 2 != b % 2) {
@@ -161,12 +199,14 @@ void Faults::partition() {
     return;
   }
   ++world_.history.coverage.partitions;
-  const std::size_t kind = dice_.below(5);
+  const std::size_t kind = dice_.below(7);
   world_.history.note("partition", kind);
   world_.history.say([kind] { return "partition of kind " + std::to_string(kind); });
-  if (kind < 2) {
+  if (kind < 1) {
     isolate(dice_.below(world_.nodes.size()));
-  } else if (kind < 3) {
+  } else if (kind < 4) {
+    isolate_leader();
+  } else if (kind < 5) {
     bridge();
   } else {
     cut_one_way();

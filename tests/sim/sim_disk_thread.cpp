@@ -164,7 +164,9 @@ bool SimDiskThread::crash() {
     return false;
   }
   const std::size_t count = step_count();
-  const std::size_t steps = dice_.below(count + 1);
+  // All and nothing are for every crash; what lies between only for those with several steps.
+  const bool between = count > 1 && dice_.chance(2, 3);
+  const std::size_t steps = between ? 1 + dice_.below(count - 1) : dice_.below(count + 1);
   auto jobs = std::exchange(flushing_, {});
   image_.tear_next(steps);
   static_cast<void>(carry_out(jobs));

@@ -283,9 +283,11 @@ broker::Sent SimNetwork::send(std::size_t from, raft::NodeId to_node, wire::Peer
       is_raft ? !calm_ && dice_.chance(1, 150)
               : world_.settings.mistake == Mistake::forward_repeated && std::holds_alternative<wire::Forward>(message);
   if (is_raft && !calm_ && lost_per_mille_ > 0 && dice_.chance(lost_per_mille_, 1'000)) {
+    ++world_.history.coverage.messages_lost;
     return broker::Sent::queued;
   }
   if (twice) {
+    ++world_.history.coverage.messages_doubled;
     transmit(link.connection, message);
   }
   transmit(link.connection, std::move(message));
@@ -303,7 +305,9 @@ void SimNetwork::transmit(std::uint64_t number, wire::PeerMessage message) {
   }
   std::uint64_t arrival_us = world_.timeline.now_us() + delay_us();
   const bool overtakes = !calm_ && std::holds_alternative<raft::Message>(message) && dice_.chance(1, 100);
-  if (!overtakes) {
+  if (overtakes) {
+    ++world_.history.coverage.messages_overtaken;
+  } else {
     arrival_us = connection.clear_at_us = std::max(arrival_us, connection.clear_at_us);
   }
   world_.nodes[connection.to]->later(

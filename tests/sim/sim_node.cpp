@@ -30,7 +30,7 @@ broker::NodeConfig SimNode::config() {
   config.boot_nonce = dice_.number() >> 2U;
   config.seed = dice_.number();
   // A small cache sends readers and look-ups to the disk.
-  config.entry_cache_bytes = dice_.chance(1, 2) ? dice_.between(200, 4'000) : std::size_t{1} << 20U;
+  config.entry_cache_bytes = dice_.chance(1, 4) ? dice_.between(200, 20'000) : std::size_t{8} << 20U;
   if (dice_.chance(1, 4)) {
     config.pending_requests_max = 2;
   }
