@@ -83,13 +83,21 @@ void Faults::crash(SimNode& node) {
 }
 
 void Faults::crash_in_write(SimNode& node) {
-  if (node.running()) {
-    node.disk().when_flushing([this, &node, boot = node.boot()] {
-      if (!healed_ && node.boot() == boot) {
-        crash(node);
-      }
-    });
+  if (!node.running()) {
+    return;
   }
+  // A flush that takes a while lets writes gather for the next one: that is then torn between them.
+  const std::uint64_t gather_us = dice_.chance(2, 3) ? dice_.between(20, 300) * kMillisecond : 1;
+  node.disk().stall(gather_us);
+  world_.timeline.after(gather_us - 1, [this, &node, boot = node.boot()] {
+    if (!healed_ && node.running() && node.boot() == boot) {
+      node.disk().when_flushing([this, &node, boot] {
+        if (!healed_ && node.boot() == boot) {
+          crash(node);
+        }
+      });
+    }
+  });
 }
 
 void Faults::drain(SimNode& node) {

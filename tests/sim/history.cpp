@@ -36,7 +36,8 @@ constexpr std::array kFields{Field{"elections", &Coverage::elections},
                              Field{"claims", &Coverage::claims},
                              Field{"events read", &Coverage::events_read},
                              Field{"reader moves", &Coverage::reader_moves},
-                             Field{"linear look-ups", &Coverage::linear_lookups}};
+                             Field{"linear look-ups", &Coverage::linear_lookups},
+                             Field{"linear reads", &Coverage::linear_reads}};
 
 }  // namespace
 

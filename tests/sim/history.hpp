@@ -41,6 +41,7 @@ struct Coverage {
   std::uint64_t events_read = 0;
   std::uint64_t reader_moves = 0;
   std::uint64_t linear_lookups = 0;
+  std::uint64_t linear_reads = 0;
 
   Coverage& operator+=(const Coverage& other);
   /// "elections 12, truncations 3, ...".

@@ -54,7 +54,8 @@ broker::NodeEvents SimNode::events() {
 SimDiskThread::Hooks SimNode::disk_hooks() {
   return {.post = [this](Timeline::Task task) { later(0, std::move(task)); },
           .given = [this](const broker::DiskWrite& write) { world_.checkers->given(*this, write); },
-          .durable = [this] { world_.checkers->durable(*this); }};
+          .durable = [this] { world_.checkers->durable(*this); },
+          .steady_us = [this] { return clock_.steady_us(); }};
 }
 
 void SimNode::start() {
@@ -160,6 +161,7 @@ void SimNode::run(Timeline::Task task) {
 
 void SimNode::tick() {
   node_->tick();
+  world_.checkers->ticked(*this);
   later(clock_.duration_us(10'000), [this] { tick(); });
 }
 

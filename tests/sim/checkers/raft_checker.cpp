@@ -10,6 +10,11 @@
 namespace weir::sim {
 namespace {
 
+/// Two virtual seconds: several of the longest election timeouts, and the latest of late messages.
+constexpr std::uint32_t kPastTicksMax = 200;
+/// disk.stall_timeout, by the node's own clock, and a tick.
+constexpr std::uint64_t kStallMaxUs = 1'011'000;
+
 [[nodiscard]] std::string at(raft::Index index, raft::Term term) {
   return std::to_string(index.value) + "@" + std::to_string(term.value);
 }
@@ -94,6 +99,9 @@ void RaftChecker::raft_event(const SimNode& node, const raft::Event& event) {
     return;
   }
   world_.history.note("role", node.place(), static_cast<std::uint64_t>(changed->role), changed->term.value);
+  if (changed->role == raft::Role::candidate) {
+    campaigned_.insert(changed->term);
+  }
   if (changed->role == raft::Role::leader) {
     ++world_.history.coverage.elections;
     became_leader(node, changed->term);
@@ -138,7 +146,28 @@ void RaftChecker::after(SimNode& node) {
   view.truncated = false;
 }
 
+void RaftChecker::ticked(SimNode& node) {
+  View& view = views_[node.place()];
+  const broker::NodeStatus status = node.node().status();
+  const bool leads = status.role == raft::Role::leader;
+  // FAULTS 9, 10: check-quorum. What is still on its way may sound like a majority for a while.
+  const bool is_past = leads && !leaders_.empty() && leaders_.rbegin()->first > status.term;
+  view.past_ticks = is_past ? view.past_ticks + 1 : 0;
+  if (view.past_ticks > kPastTicksMax) {
+    verdict_.fail("check-quorum: " + node.name() + " still leads term " + std::to_string(status.term.value) +
+                  " while there is a leader of term " + std::to_string(leaders_.rbegin()->first.value));
+  }
+  if (leads && node.disk().hangs_for_us() > kStallMaxUs) {
+    verdict_.fail("FAULTS 120: " + node.name() + " leads while its flush hangs");
+  }
+}
+
 void RaftChecker::check_leader(const SimNode& node, const View& view, const broker::NodeStatus& status) {
+  // Pre-vote: only an election raises a term, and what makes one is that a member stood in it. Term 1 is the
+  // founding's.
+  if (status.term > view.term && status.term > raft::Term{1} && !campaigned_.contains(status.term)) {
+    verdict_.fail(node.name() + " enters term " + std::to_string(status.term.value) + ", in which nobody stood");
+  }
   if (view.truncated && view.role == raft::Role::leader && status.role == raft::Role::leader &&
       view.term == status.term) {
     verdict_.fail("Leader Append-Only: " + node.name() + " cut its log while it led term " +

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,8 @@ class RaftChecker {
   void durable(const SimNode& node);
   void raft_event(const SimNode& node, const raft::Event& event);
   void after(SimNode& node);
+  /// The node has done the work of a tick.
+  void ticked(SimNode& node);
 
   [[nodiscard]] std::size_t committed_count() const { return committed_.size(); }
   /// Members whose disk, in the life that CONFIG names, holds the committed entry at `index`, or did until it was lost.
@@ -43,7 +46,8 @@ class RaftChecker {
     raft::Index applied_index;
     raft::Term term;
     raft::Role role = raft::Role::follower;
-    bool truncated = false;  ///< in this event
+    bool truncated = false;        ///< in this event
+    std::uint32_t past_ticks = 0;  ///< for so many ticks it leads while there was a leader of a later term
     raft::HardState durable;
   };
   struct Committed {
@@ -70,6 +74,7 @@ class RaftChecker {
   std::map<std::size_t, View> views_;
   std::vector<std::vector<Seen>> seen_;  ///< by index: every entry that was ever given to a disk
   std::vector<Committed> committed_;
+  std::set<raft::Term> campaigned_;                                      ///< some member was a candidate in them
   std::map<raft::Term, std::pair<std::size_t, std::uint64_t>> leaders_;  ///< node and its boot
 };
 
