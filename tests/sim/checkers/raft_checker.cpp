@@ -149,7 +149,8 @@ void RaftChecker::after(SimNode& node) {
 void RaftChecker::ticked(SimNode& node) {
   View& view = views_[node.place()];
   const broker::NodeStatus status = node.node().status();
-  const bool leads = status.role == raft::Role::leader;
+  // One that failed says nothing any more, whatever it was.
+  const bool leads = status.role == raft::Role::leader && status.phase != broker::Phase::failed;
   // FAULTS 9, 10: check-quorum. What is still on its way may sound like a majority for a while.
   const bool is_past = leads && !leaders_.empty() && leaders_.rbegin()->first > status.term;
   view.past_ticks = is_past ? view.past_ticks + 1 : 0;
