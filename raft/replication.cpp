@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 #include "raft/quorum.hpp"
 #include "raft/raft.hpp"
 
@@ -23,14 +24,15 @@ void Raft::append(Proposal proposal) {
 /// Figure 2, "leaders": the highest index that a majority has on disk is committed, if it is of this term. This member
 /// counts with what its own disk has, like any other.
 void Raft::advance_commit() {
-  std::vector<std::uint64_t> durable{log_.durable_index().value};
+  const Index own = is_mutated(Mutant::leader_counts_unwritten) ? log_.last_index() : log_.durable_index();
+  std::vector<std::uint64_t> durable{own.value};
   for (const Progress& follower : leadership_->followers) {
     durable.push_back(follower.match_index().value);
   }
   const Index index{reached_by_majority(std::move(durable))};
   // §5.4.2, Figure 8: an entry of an earlier term on a majority may still be replaced; it is committed only along with
   // one of this term behind it.
-  if (index <= commit_index_ || log_.term_at(index) != current_term_) {
+  if (index <= commit_index_ || (log_.term_at(index) != current_term_ && !is_mutated(Mutant::old_term_counts))) {
     return;
   }
   const Index first_own = std::max(commit_index_.next(), leadership_->term_start);
@@ -139,7 +141,7 @@ bool Raft::continues_log(const std::vector<Entry>& entries, Index first) const {
 // --- the follower
 
 void Raft::on(const Message& message, AppendEntries& request) {
-  if (message.term < current_term_) {
+  if (message.term < current_term_ && !is_mutated(Mutant::old_leader_heard)) {
     // Not a word about the log: this only tells a leader of the past that its term is over (FAULTS 13).
     return send_after_persist(message.from, current_term_, conflict_at(log_.last_index().next()));
   }
@@ -158,7 +160,8 @@ void Raft::on(const Message& message, AppendEntries& request) {
     // leader_commit says nothing about them (FAULTS 18).
     const Index verified = request.prev_log_index + request.entries.size();
     store(request.entries);
-    commit(std::max(commit_index_, std::min(request.leader_commit, verified)));
+    commit(std::max(commit_index_, std::min(request.leader_commit,
+                                            is_mutated(Mutant::commit_unverified) ? log_.last_index() : verified)));
     // Durable when the reply leaves, as it waits for this turn's and all earlier writes (FAULTS 121).
     reply.answer = AppendAnswer::matched;
     reply.match_index = verified;
@@ -166,6 +169,9 @@ void Raft::on(const Message& message, AppendEntries& request) {
     reply = conflict_at(request.prev_log_index);
   }
   reply.read_context = request.read_context;
+  if (is_mutated(Mutant::matched_before_disk)) {
+    return send_at_once(message.from, reply);
+  }
   send_after_persist(message.from, current_term_, reply);
 }
 
@@ -174,7 +180,8 @@ void Raft::on(const Message& message, AppendEntries& request) {
 void Raft::store(std::vector<Entry>& entries) {
   for (Entry& entry : entries) {
     const bool present = entry.index <= log_.last_index();
-    if (entry.index < log_.first_index() || (present && log_.term_at(entry.index) == entry.term)) {
+    const bool cuts = is_mutated(Mutant::truncates_always) && entry.index > commit_index_;
+    if (entry.index < log_.first_index() || (present && log_.term_at(entry.index) == entry.term && !cuts)) {
       continue;
     }
     if (present) {
@@ -199,7 +206,7 @@ AppendEntriesReply Raft::conflict_at(Index prev_log_index) const {
 // --- the answers
 
 void Raft::on(const Message& message, const AppendEntriesReply& reply) {
-  if (!is_of_current_term(message) || role_ != Role::leader) {
+  if ((!is_of_current_term(message) && !is_mutated(Mutant::old_replies_count)) || role_ != Role::leader) {
     return;
   }
   if (reply.answer == AppendAnswer::matched && reply.match_index > log_.last_index()) {
@@ -209,10 +216,13 @@ void Raft::on(const Message& message, const AppendEntriesReply& reply) {
   follower.heard();
   confirm_reads(follower, reply.read_context);
   if (reply.answer == AppendAnswer::matched) {
-    follower.matched(reply.match_index);
+    follower.matched(is_mutated(Mutant::sent_is_matched) ? follower.next_index().prev() : reply.match_index);
     advance_commit();
     continue_transfer(follower);
   } else {
+    if (is_mutated(Mutant::rejected_is_matched)) {
+      follower.matched(std::min(index_to_try(reply, follower), log_.last_index()));
+    }
     follower.rejected(index_to_try(reply, follower));
   }
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 namespace {
@@ -56,6 +57,9 @@ void Replica::settle() {
 
 void Replica::do_duties(raft::Output output) {
   send(std::move(output.messages));
+  if (raft::is_mutated(raft::Mutant::repeat_before_disk) && !output.hard_state && output.append.empty()) {
+    send(std::exchange(output.messages_after_persist, {}));
+  }
   write(output);
   hold_or_send(std::move(output.messages_after_persist));
   for (const auto& event : output.events) {

@@ -70,6 +70,9 @@ std::shared_ptr<Request> RequestMaker::draw() {
     for (std::size_t i = 0; i < count; ++i) {
       add_event(*request, with_ids ? fresh_id() : std::string());
     }
+    if (with_ids && dice_.chance(1, 10)) {
+      draw_reuse(*request);  // then nothing of the batch may be stored
+    }
     if (with_ids && dice_.chance(1, 4)) {
       request->events.push_back(request->events.front());
     }
