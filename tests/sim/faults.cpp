@@ -12,17 +12,26 @@ namespace weir::sim {
 namespace {
 
 constexpr std::array<std::uint32_t, 4> kPausesMaxMs{600, 1'200, 2'400, 4'800};
+constexpr std::array<std::uint32_t, 4> kShortReigns{0, 0, 2, 6};
 
 }  // namespace
 
 Faults::Faults(World& world, Dice dice)
-    : world_(world), dice_(dice), pause_max_ms_(kPausesMaxMs[dice_.below(kPausesMaxMs.size())]) {}
+    : world_(world),
+      dice_(dice),
+      pause_max_ms_(kPausesMaxMs[dice_.below(kPausesMaxMs.size())]),
+      short_reigns_of_ten_(kShortReigns[dice_.below(kShortReigns.size())]) {}
 
 void Faults::start() {
+  world_.on_leader = [this](SimNode& node) { elected(node); };
+  schedule();
+}
+
+void Faults::schedule() {
   world_.timeline.after(dice_.between(20, pause_max_ms_) * kMillisecond, [this] {
     if (!healed_) {
       strike();
-      start();
+      schedule();
     }
   });
 }
@@ -177,6 +186,23 @@ void Faults::isolate_leader() {
     ++world_.history.coverage.isolated_leaders;
     isolate(node->place());
   }
+}
+
+void Faults::elected(SimNode& node) {
+  if (healed_ || world_.nodes.size() == 1 || !dice_.chance(short_reigns_of_ten_, 10)) {
+    return;
+  }
+  ++world_.history.coverage.short_reigns;
+  world_.timeline.after(dice_.between(0, 30'000), [this, &node, boot = node.boot()] {
+    if (healed_ || !node.running() || node.boot() != boot) {
+      return;
+    }
+    if (dice_.chance(1, 2)) {
+      return crash(node);
+    }
+    isolate(node.place());
+    world_.timeline.after(dice_.between(200, 2'000) * kMillisecond, [this] { world_.network->heal_all(); });
+  });
 }
 
 /// FAULTS 11: one node sees both halves, which do not see each other.

@@ -20,6 +20,7 @@ class Faults {
   void heal();
 
  private:
+  void schedule();
   void strike();
   void strike_machine(SimNode& node, std::size_t kind);
   void crash(SimNode& node);
@@ -34,6 +35,8 @@ class Faults {
   void isolate(std::size_t node);
   /// With what it has appended and could not bring to a majority.
   void isolate_leader();
+  /// What Figure 8 is made of: a leader that is gone before it has brought anything to a majority.
+  void elected(SimNode& node);
   void bridge();
   void cut_one_way();
   void jump_clock();
@@ -44,7 +47,8 @@ class Faults {
 
   World& world_;
   Dice dice_;
-  std::uint32_t pause_max_ms_;  ///< between two faults; some runs are all trouble, some have quiet spells
+  std::uint32_t pause_max_ms_;         ///< between two faults; some runs are all trouble, some have quiet spells
+  std::uint32_t short_reigns_of_ten_;  ///< so many of ten leaders do not last
   bool healed_ = false;
   std::size_t wiped_ = 0;
 };

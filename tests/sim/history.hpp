@@ -17,6 +17,7 @@ struct Coverage {
   std::uint64_t truncations = 0;
   std::uint64_t crashes = 0;
   std::uint64_t leader_crashes = 0;
+  std::uint64_t short_reigns = 0;
   std::uint64_t torn_writes = 0;
   std::uint64_t partitions = 0;
   std::uint64_t isolated_leaders = 0;

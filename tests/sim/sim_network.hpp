@@ -72,6 +72,7 @@ class SimNetwork {
   Dice dice_;
   std::uint32_t usual_delay_us_;
   std::uint32_t lost_per_mille_;
+  bool wild_;  ///< some networks delay much and reorder often
   bool calm_ = false;
   std::map<Way, Link> links_;
   std::map<std::uint64_t, Connection> connections_;

@@ -42,6 +42,10 @@ broker::NodeEvents SimNode::events() {
               [this](const raft::Event& event) {
                 world_.history.say([&] { return name_ + " " + raft::describe(event); });
                 world_.checkers->raft_event(*this, event);
+                const auto* changed = std::get_if<raft::RoleChanged>(&event);
+                if (changed != nullptr && changed->role == raft::Role::leader) {
+                  world_.on_leader(*this);
+                }
               },
           .phase =
               [this](broker::Phase phase, const std::string& why) {

@@ -27,7 +27,7 @@ RaftChecker::RaftChecker(World& world, Verdict& verdict, std::function<void(cons
 void RaftChecker::started(SimNode& node) {
   View view;
   view.log = node.image().entries();
-  view.durable = node.image().hard_state();
+  view.durable = view.given = node.image().hard_state();
   views_[node.place()] = std::move(view);
   if (world_.nodes.size() == 1) {
     forget_unkept(node);
@@ -44,6 +44,10 @@ void RaftChecker::forget_unkept(const SimNode& node) {
 
 void RaftChecker::given(const SimNode& node, const broker::DiskWrite& write) {
   View& view = views_[node.place()];
+  if (write.hard_state) {
+    check_hard_state(node, view.given, *write.hard_state);
+    view.given = *write.hard_state;
+  }
   if (write.truncate_from) {
     view.truncated = true;
     ++world_.history.coverage.truncations;
@@ -84,13 +88,16 @@ void RaftChecker::match_log(const SimNode& node, const std::vector<raft::Entry>&
 
 void RaftChecker::durable(const SimNode& node) {
   View& view = views_[node.place()];
-  const raft::HardState now = node.image().hard_state();
-  if (now.current_term < view.durable.current_term ||
-      (now.current_term == view.durable.current_term && view.durable.voted_for != raft::kNobody &&
-       now.voted_for != view.durable.voted_for)) {
-    verdict_.fail("hard state goes back on " + node.name());
+  check_hard_state(node, view.durable, node.image().hard_state());
+  view.durable = node.image().hard_state();
+}
+
+void RaftChecker::check_hard_state(const SimNode& node, const raft::HardState& was, const raft::HardState& is) {
+  const bool vote_changes =
+      is.current_term == was.current_term && was.voted_for != raft::kNobody && is.voted_for != was.voted_for;
+  if (is.current_term < was.current_term || vote_changes) {
+    verdict_.fail("hard state goes back on " + node.name() + " in term " + std::to_string(was.current_term.value));
   }
-  view.durable = now;
 }
 
 void RaftChecker::raft_event(const SimNode& node, const raft::Event& event) {
@@ -135,6 +142,10 @@ void RaftChecker::after(SimNode& node) {
   if (status.commit_index > view.commit_index && status.commit_index.value <= view.log.size()) {
     // A leader commits by an entry of its own term; it is the first to report it.
     const raft::Term commit_term = view.log[status.commit_index.value - 1].term;
+    if (status.role == raft::Role::leader && commit_term != status.term) {
+      verdict_.fail("Figure 8: " + node.name() + " leads term " + std::to_string(status.term.value) + " and commits " +
+                    at(status.commit_index, commit_term) + " by counting");
+    }
     for (raft::Index index = view.commit_index.next(); index <= status.commit_index; index = index.next()) {
       commit(node, view, index, commit_term);
     }
@@ -195,7 +206,11 @@ void RaftChecker::check_indexes(const SimNode& node, const View& view, const bro
     fail("commit_index beyond the log");
   }
   // FAULTS 21: what a reader can see is on this disk.
-  if (status.applied_index > status.commit_index || status.applied_index.value > node.image().entries().size()) {
+  const auto& durable = node.image().entries();
+  const std::uint64_t applied = status.applied_index.value;
+  const bool on_disk = applied == 0 || (applied <= durable.size() && applied <= view.log.size() &&
+                                        durable[applied - 1].term == view.log[applied - 1].term);
+  if (status.applied_index > status.commit_index || !on_disk) {
     fail("applied what is not committed and durable here");
   }
 }
@@ -218,6 +233,11 @@ void RaftChecker::commit(const SimNode& node, const View& view, raft::Index inde
                   " of " + std::to_string(world_.nodes.size()) + " disks");
   }
   on_committed_(entry);
+}
+
+raft::Term RaftChecker::term_of(const SimNode& node) const {
+  const auto view = views_.find(node.place());
+  return view == views_.end() ? raft::Term{} : view->second.term;
 }
 
 std::size_t RaftChecker::disks_with(raft::Index index) const {

@@ -34,6 +34,8 @@ class RaftChecker {
   /// The node has done the work of a tick.
   void ticked(SimNode& node);
 
+  /// Its current_term after its latest event.
+  [[nodiscard]] raft::Term term_of(const SimNode& node) const;
   [[nodiscard]] std::size_t committed_count() const { return committed_.size(); }
   /// Members whose disk, in the life that CONFIG names, holds the committed entry at `index`, or did until it was lost.
   [[nodiscard]] std::size_t disks_with(raft::Index index) const;
@@ -49,6 +51,7 @@ class RaftChecker {
     bool truncated = false;        ///< in this event
     std::uint32_t past_ticks = 0;  ///< for so many ticks it leads while there was a leader of a later term
     raft::HardState durable;
+    raft::HardState given;  ///< to the disk
   };
   struct Committed {
     raft::Entry entry;
@@ -65,6 +68,7 @@ class RaftChecker {
   void match_log(const SimNode& node, const std::vector<raft::Entry>& log, raft::Index index);
   void became_leader(const SimNode& node, raft::Term term);
   void commit(const SimNode& node, const View& view, raft::Index index, raft::Term commit_term);
+  void check_hard_state(const SimNode& node, const raft::HardState& was, const raft::HardState& is);
   void check_leader(const SimNode& node, const View& view, const broker::NodeStatus& status);
   void check_indexes(const SimNode& node, const View& view, const broker::NodeStatus& status);
 
