@@ -32,6 +32,10 @@ void RaftChecker::started(SimNode& node) {
   if (world_.nodes.size() == 1) {
     forget_unkept(node);
   }
+  // A founder tells nobody of its CONFIG before it is on its disk: until then it may draw another one.
+  if (std::ranges::all_of(world_.nodes, [](const auto& each) { return each->image().entries().empty(); })) {
+    seen_.clear();
+  }
 }
 
 /// A member alone tells nobody what its disk does not have yet: after a crash it may lead the same term, and fill the
