@@ -40,6 +40,8 @@ class SimDiskThread final : public broker::Disk {
 
   /// The flush under way, or else the next, does not return before `us` have passed.
   void stall(std::uint64_t us);
+  /// From now on a flush takes this long.
+  void slow_down(std::uint32_t flush_us) { usual_flush_us_ = flush_us; }
   /// The next flush fails.
   void fail_next() { fail_next_ = true; }
   /// Runs `task` in the middle of the next flush.

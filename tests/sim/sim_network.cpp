@@ -283,7 +283,8 @@ broker::Sent SimNetwork::send(std::size_t from, raft::NodeId to_node, wire::Peer
   const bool twice =
       is_raft ? !calm_ && dice_.chance(1, 150)
               : world_.settings.mistake == Mistake::forward_repeated && std::holds_alternative<wire::Forward>(message);
-  if (is_raft && !calm_ && lost_per_mille_ > 0 && dice_.chance(lost_per_mille_, 1'000)) {
+  const std::uint32_t lost_per_mille = calm_ ? always_lost_per_mille_ : lost_per_mille_;
+  if (is_raft && lost_per_mille > 0 && dice_.chance(lost_per_mille, 1'000)) {
     ++world_.history.coverage.messages_lost;
     return broker::Sent::queued;
   }
@@ -305,6 +306,10 @@ void SimNetwork::transmit(std::uint64_t number, wire::PeerMessage message) {
     return;
   }
   std::uint64_t arrival_us = world_.timeline.now_us() + delay_us();
+  for (const std::size_t end : {connection.from, connection.to}) {
+    const auto slow = slow_us_.find(end);
+    arrival_us += slow == slow_us_.end() ? 0 : slow->second;
+  }
   const bool overtakes = !calm_ && std::holds_alternative<raft::Message>(message) && dice_.chance(1, wild_ ? 5 : 100);
   if (overtakes) {
     ++world_.history.coverage.messages_overtaken;

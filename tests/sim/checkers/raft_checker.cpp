@@ -209,12 +209,16 @@ void RaftChecker::check_indexes(const SimNode& node, const View& view, const bro
   if (status.commit_index.value > view.log.size()) {
     fail("commit_index beyond the log");
   }
-  // FAULTS 21: what a reader can see is on this disk.
-  const auto& durable = node.image().entries();
-  const std::uint64_t applied = status.applied_index.value;
-  const bool on_disk = applied == 0 || (applied <= durable.size() && applied <= view.log.size() &&
-                                        durable[applied - 1].term == view.log[applied - 1].term);
-  if (status.applied_index > status.commit_index || !on_disk) {
+  // FAULTS 21: what a reader can see is on this disk, and so is what counts as this member's own.
+  const auto is_on_disk = [&](raft::Index index) {
+    const auto& durable = node.image().entries();
+    const std::uint64_t i = index.value;
+    return i == 0 || (i <= durable.size() && i <= view.log.size() && durable[i - 1].term == view.log[i - 1].term);
+  };
+  if (!is_on_disk(status.durable_index)) {
+    fail("takes entries for durable that are not");
+  }
+  if (status.applied_index > status.commit_index || !is_on_disk(status.applied_index)) {
     fail("applied what is not committed and durable here");
   }
 }
