@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test build check fmt bench sim san soak fuzz install install-check
+.PHONY: help run test build check fmt bench sim mutants san soak fuzz install install-check
 
 # Parallel tests: real-cluster tests hold a lock of their own, so that two never share the machine.
 TEST_JOBS ?= 2
@@ -42,11 +42,15 @@ check: install-check ## format, tidy, lint, a second compiler; changes no file
 fmt: ## format the C++ sources in place
 	clang-format-19 -i $(cpp_files)
 
-sim: build ## run the cluster simulator: make sim SEEDS=1000
-	@if ! cmake --build --preset release --target help | grep -q '^weir_sim:'; then \
-	  echo 'make sim: there is no weir_sim target in this tree yet' >&2; exit 2; fi
+sim: ## run the cluster simulator: make sim SEEDS=1000
+	cmake --preset release >/dev/null
 	cmake --build --preset release --target weir_sim
 	$(release)/weir_sim --seeds $(SEEDS)
+
+mutants: ## classic mistakes, each built in: seeds until the simulator sees it
+	cmake --preset release >/dev/null
+	cmake --build --preset release --target weir_mutants
+	$(release)/weir_mutants --seeds $(SEEDS) --jobs $(TEST_JOBS)
 
 san: install-check ## build and test under asan+ubsan, then under tsan
 	cmake --preset asan

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 #include "raft/quorum.hpp"
 #include "raft/raft.hpp"
 
@@ -25,6 +26,9 @@ void Raft::become_follower(Term term, NodeId leader) {
   const bool leader_changed = leader != leader_;
   if (term_changed) {
     current_term_ = term;
+    voted_for_ = kNobody;
+  }
+  if (is_mutated(Mutant::vote_forgotten_in_term)) {
     voted_for_ = kNobody;
   }
   // Figure 2, "followers": only a leader's word or a vote granted puts an election off. A higher term alone does not:
@@ -130,7 +134,8 @@ void Raft::count_vote(NodeId voter, VoteAnswer answer) {
   votes_.emplace(voter, answer);  // a second answer of one voter changes nothing
   const auto granted = static_cast<std::size_t>(
       std::ranges::count(votes_, VoteAnswer::granted, [](const auto& vote) { return vote.second; }));
-  switch (tally(granted, votes_.size() - granted, configuration().voters.size())) {
+  const auto quorum_bonus = static_cast<std::size_t>(is_mutated(Mutant::half_elects));
+  switch (tally(granted + quorum_bonus, votes_.size() - granted, configuration().voters.size())) {
     case Tally::pending:
       return;
     case Tally::lost:
@@ -151,17 +156,19 @@ bool Raft::grants(const Message& message, const RequestVote& request) const {
   if (message.term < current_term_) {
     return false;
   }
-  if (message.term == current_term_ && voted_for_ != kNobody && voted_for_ != message.from) {
+  if (message.term == current_term_ && voted_for_ != kNobody && voted_for_ != message.from &&
+      !is_mutated(Mutant::two_votes)) {
     return false;
   }
   // §5.4.1: the later last term is more up to date; of equal terms, the longer log.
-  return std::pair(request.last_log_term, request.last_log_index) >= std::pair(log_.last_term(), log_.last_index());
+  return std::pair(request.last_log_term, request.last_log_index) >= std::pair(log_.last_term(), log_.last_index()) ||
+         is_mutated(Mutant::stale_log_elected);
 }
 
 void Raft::on(const Message& message, const RequestVote& request) {
   const bool is_pre_vote = request.kind == VoteKind::pre_vote;
   const bool held_up = hears_leader() && request.kind != VoteKind::transfer_vote;
-  if (message.term > current_term_ && !is_pre_vote && !held_up) {
+  if (message.term > current_term_ && (!is_pre_vote || is_mutated(Mutant::pre_vote_raises_term)) && !held_up) {
     become_follower(message.term, kNobody);
   }
   const bool granted = !held_up && grants(message, request);
@@ -175,6 +182,9 @@ void Raft::on(const Message& message, const RequestVote& request) {
   // A pre-vote is granted in the term asked about, which nobody has reached; everything else is said in this member's
   // own term, so that a candidate left behind learns of it (FAULTS 13).
   const Term term = granted && is_pre_vote ? message.term : current_term_;
+  if (is_mutated(Mutant::vote_before_disk)) {
+    return send_at_once(message.from, RequestVoteReply{.kind = request.kind, .answer = answer});
+  }
   send_after_persist(message.from, term, RequestVoteReply{.kind = request.kind, .answer = answer});
 }
 
@@ -185,7 +195,7 @@ void Raft::on(const Message& message, const RequestVoteReply& reply) {
     }
     return;
   }
-  const bool current = is_of_current_term(message);
+  const bool current = is_of_current_term(message) || is_mutated(Mutant::old_votes_count);
   if (reply.kind == VoteKind::pre_vote) {
     // A refusal counts even from a member that is a term behind.
     if (role_ == Role::pre_candidate) {
@@ -216,7 +226,7 @@ void Raft::tick_leader() {
   for (Progress& follower : leadership_->followers) {
     follower.tick();
   }
-  if (!hears_majority()) {
+  if (!hears_majority() && !is_mutated(Mutant::no_check_quorum)) {
     return become_follower(current_term_, kNobody);
   }
   if (leadership_->transfer && ++leadership_->transfer->ticks >= config_.election_ticks_max) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::raft {
 
@@ -46,7 +47,7 @@ bool Log::fits(Index prev_log_index, Term prev_log_term) const {
     return true;
   }
   const Term term = term_at(prev_log_index);
-  return term != Term{} && term == prev_log_term;
+  return term != Term{} && (term == prev_log_term || is_mutated(Mutant::prev_term_unchecked));
 }
 
 Index Log::run_first(Index index) const {
@@ -158,6 +159,10 @@ void Log::persisted(Term term, Index index) {
   // it has the same term: two leaders may have had it with one in between that had not. That truncation's own write
   // will report later; until then this one counts for nothing.
   const auto undone = [&](const std::optional<Index>& truncation) { return truncation && *truncation <= index; };
+  if (is_mutated(Mutant::undone_writes_count)) {
+    durable_index_ = std::max(durable_index_, index);
+    return;
+  }
   if (undone(truncation_) || std::ranges::any_of(writes_, undone, &Write::truncate_from)) {
     return;
   }

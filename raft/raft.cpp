@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 #include "raft/validate.hpp"
 
 namespace weir::raft {
@@ -11,7 +12,7 @@ namespace weir::raft {
 Raft::Raft(Config config, Recovered recovered)
     : config_(std::move(config)),
       current_term_(recovered.hard_state.current_term),
-      voted_for_(recovered.hard_state.voted_for),
+      voted_for_(is_mutated(Mutant::vote_forgotten) ? kNobody : recovered.hard_state.voted_for),
       log_(std::move(recovered.term_runs), recovered.first_index, recovered.last_index, recovered.prev_term),
       configurations_(std::move(recovered.configurations)),
       written_hard_state_(recovered.hard_state),
@@ -94,7 +95,7 @@ void Raft::applied(Index index) {
 }
 
 void Raft::disk_health(DiskHealth health) {
-  if (std::exchange(disk_, health) == health) {
+  if (is_mutated(Mutant::stall_ignored) || std::exchange(disk_, health) == health) {
     return;
   }
   // FAULTS 120: heartbeats need no disk, so a leader whose disk hangs would rule for ever without committing anything.
@@ -155,7 +156,7 @@ void Raft::refuse(NodeId from, const char* reason) {
 
 /// Never past what is locally durable (FAULTS 21): what a subscriber saw must not be gone after a power cut.
 Index Raft::applicable_index() const {
-  return std::min(commit_index_, log_.durable_index());
+  return is_mutated(Mutant::applied_before_disk) ? commit_index_ : std::min(commit_index_, log_.durable_index());
 }
 
 // --- observers

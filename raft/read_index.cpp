@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 #include "raft/quorum.hpp"
 #include "raft/raft.hpp"
 
@@ -44,7 +45,7 @@ void Raft::accept_read(ReadContext context, NodeId requester) {
   }
   const Read read{.context = context, .requester = requester, .index = {}};
   // FAULTS 15: until an entry of its own term is committed a leader does not know what its predecessors committed.
-  if (commit_index_ < leadership_->term_start) {
+  if (commit_index_ < leadership_->term_start && !is_mutated(Mutant::read_before_noop)) {
     leadership_->held_reads.push_back(read);
   } else {
     start_read(read);
@@ -53,7 +54,7 @@ void Raft::accept_read(ReadContext context, NodeId requester) {
 
 void Raft::start_read(Read read) {
   read.index = commit_index_;
-  if (decides_alone()) {
+  if (decides_alone() || is_mutated(Mutant::read_unconfirmed)) {
     return answer_read(read);
   }
   if (!std::exchange(leadership_->read_round_open, true)) {
@@ -62,7 +63,7 @@ void Raft::start_read(Read read) {
       follower.require_heartbeat();
     }
   }
-  read.round = leadership_->read_round;
+  read.round = leadership_->read_round - (is_mutated(Mutant::read_round_too_early) ? 1 : 0);
   leadership_->reads.push_back(read);
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 #include "raft/quorum.hpp"
 #include "raft/raft.hpp"
 
@@ -42,11 +43,12 @@ void Raft::append(Proposal proposal) {
 /// Figure 2, "leaders": the highest index that a majority has on disk is committed, if it is of this term. This member
 /// counts with what its own disk has, like any other voter.
 void Raft::advance_commit() {
-  const Index index{reached_by_voters(log_.durable_index().value,
-                                      [](const Progress& follower) { return follower.match_index().value; })};
+  const Index own = is_mutated(Mutant::leader_counts_unwritten) ? log_.last_index() : log_.durable_index();
+  const Index index{
+      reached_by_voters(own.value, [](const Progress& follower) { return follower.match_index().value; })};
   // §5.4.2, Figure 8: an entry of an earlier term on a majority may still be replaced; it is committed only along with
   // one of this term behind it.
-  if (index <= commit_index_ || log_.term_at(index) != current_term_) {
+  if (index <= commit_index_ || (log_.term_at(index) != current_term_ && !is_mutated(Mutant::old_term_counts))) {
     return;
   }
   const Index first_own = std::max(commit_index_.next(), leadership_->term_start);
@@ -192,7 +194,7 @@ bool Raft::follow_leader(const Message& message) {
 }
 
 void Raft::on(const Message& message, AppendEntries& request) {
-  if (message.term < current_term_) {
+  if (message.term < current_term_ && !is_mutated(Mutant::old_leader_heard)) {
     // Not a word about the log: this only tells a leader of the past that its term is over (FAULTS 13).
     return send_after_persist(message.from, current_term_, conflict_at(log_.last_index().next()));
   }
@@ -205,7 +207,8 @@ void Raft::on(const Message& message, AppendEntries& request) {
     // leader_commit says nothing about them (FAULTS 18).
     const Index verified = request.prev_log_index + request.entries.size();
     store(request.entries);
-    commit(std::max(commit_index_, std::min(request.leader_commit, verified)));
+    commit(std::max(commit_index_, std::min(request.leader_commit,
+                                            is_mutated(Mutant::commit_unverified) ? log_.last_index() : verified)));
     // Durable when the reply leaves, as it waits for this turn's and all earlier writes (FAULTS 121).
     reply.answer = AppendAnswer::matched;
     reply.match_index = verified;
@@ -213,6 +216,9 @@ void Raft::on(const Message& message, AppendEntries& request) {
     reply = conflict_at(request.prev_log_index);
   }
   reply.read_context = request.read_context;
+  if (is_mutated(Mutant::matched_before_disk)) {
+    return send_at_once(message.from, reply);
+  }
   send_after_persist(message.from, current_term_, reply);
 }
 
@@ -221,7 +227,8 @@ void Raft::on(const Message& message, AppendEntries& request) {
 void Raft::store(std::vector<Entry>& entries) {
   for (Entry& entry : entries) {
     const bool present = entry.index <= log_.last_index();
-    if (entry.index < log_.first_index() || (present && log_.term_at(entry.index) == entry.term)) {
+    const bool cuts = is_mutated(Mutant::truncates_always) && entry.index > commit_index_;
+    if (entry.index < log_.first_index() || (present && log_.term_at(entry.index) == entry.term && !cuts)) {
       continue;
     }
     if (present) {
@@ -248,7 +255,7 @@ AppendEntriesReply Raft::conflict_at(Index prev_log_index) const {
 // --- the answers
 
 void Raft::on(const Message& message, const AppendEntriesReply& reply) {
-  if (!is_of_current_term(message) || role_ != Role::leader) {
+  if ((!is_of_current_term(message) && !is_mutated(Mutant::old_replies_count)) || role_ != Role::leader) {
     return;
   }
   if (reply.answer == AppendAnswer::matched && reply.match_index > log_.last_index()) {
@@ -261,7 +268,7 @@ void Raft::on(const Message& message, const AppendEntriesReply& reply) {
   follower->heard();
   confirm_reads(*follower, reply.read_context);
   if (reply.answer == AppendAnswer::matched) {
-    follower->matched(reply.match_index);
+    follower->matched(is_mutated(Mutant::sent_is_matched) ? follower->next_index().prev() : reply.match_index);
     if (follower->state() == ProgressState::snapshot && is_checkable(follower->match_index())) {
       follower->snapshot_installed(follower->match_index());
     }
@@ -269,6 +276,9 @@ void Raft::on(const Message& message, const AppendEntriesReply& reply) {
     continue_transfer(*follower);
     advance_commit();  // may end this leadership
   } else {
+    if (is_mutated(Mutant::rejected_is_matched)) {
+      follower->matched(std::min(index_to_try(reply, *follower), log_.last_index()));
+    }
     follower->rejected(index_to_try(reply, *follower));
   }
 }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "raft/mutant.hpp"
+
 namespace weir::broker {
 namespace {
 
@@ -110,8 +112,10 @@ std::vector<WriteJob> Forwarder::take_out(const Ends& ends) {
 }
 
 void Forwarder::peer_lost(raft::NodeId peer) {
-  auto lost =
-      take_out([peer](const Job& job) { return job.handed_to == peer && job.write.repeatable == Repeatable::no; });
+  auto lost = take_out([peer](const Job& job) {
+    return job.handed_to == peer && job.write.repeatable == Repeatable::no &&
+           !raft::is_mutated(raft::Mutant::unknown_tried_again);
+  });
   for (auto& [number, job] : jobs_) {
     if (job.handed_to == peer) {
       job.handed_to = raft::kNobody;
@@ -137,7 +141,8 @@ void Forwarder::replied(raft::NodeId from, wire::ForwardReply reply) {
     return;  // from one that does not have it any more: whoever has it now decides
   }
   const bool again =
-      refused != nullptr && (is_not_taken(*refused) || (unknown && job.write.repeatable == Repeatable::yes));
+      refused != nullptr && (is_not_taken(*refused) || (unknown && job.write.repeatable == Repeatable::yes) ||
+                             (unknown && raft::is_mutated(raft::Mutant::unknown_tried_again)));
   if (again) {
     job.handed_to = raft::kNobody;
     job.not_before_us = clock_.steady_us() + kRetryAfterUs;

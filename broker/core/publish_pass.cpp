@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 
@@ -44,6 +45,9 @@ std::expected<std::vector<StateMachine::PublishPass::Finding>, wire::Refused> St
   std::map<IdKey, std::uint32_t> siblings;
   for (std::uint32_t i = 0; i < request.event_count; ++i) {
     auto finding = check_id(request, request.first_event + i, siblings);
+    if (!finding && raft::is_mutated(raft::Mutant::batch_in_part) && !findings.empty()) {
+      break;
+    }
     if (!finding) {
       return std::unexpected(std::move(finding.error()));
     }
@@ -60,7 +64,8 @@ std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::P
   }
   const std::uint32_t number = events_.topic_number(ordinal);
   const auto source = events_.source(ordinal);
-  if (const auto known = state_.match(events_.topics()[number], source, id, earlier_)) {
+  const auto known = state_.match(events_.topics()[number], source, id, earlier_);
+  if (known && !(raft::is_mutated(raft::Mutant::dedup_before_entry) && known->entry == entry_)) {
     return compare(*known, ordinal, ordinal - request.first_event);
   }
   if (request.event_count == 1) {
@@ -91,7 +96,8 @@ std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::P
   }
   wire::EventResult original = match.entry == entry_ ? results_[match.place.ordinal] : state_.original(match);
   original.storing = wire::Storing::duplicate;
-  if (wire::content_digest(stored->event(match.place.ordinal)) != wire::content_digest(events_.event(ordinal))) {
+  if (wire::content_digest(stored->event(match.place.ordinal)) != wire::content_digest(events_.event(ordinal)) &&
+      !raft::is_mutated(raft::Mutant::dedup_by_id_only)) {
     return std::unexpected(wire::Refused{.kind = wire::RefusalKind::id_reuse,
                                          .event = in_request,
                                          .offset = original.offset,
@@ -117,7 +123,7 @@ std::optional<wire::Refused> StateMachine::PublishPass::check_expectations(const
 
 raft::Offset StateMachine::PublishPass::next_offset(std::string_view topic) const {
   for (const auto& [number, part] : parts_) {
-    if (events_.topics()[number] == topic) {
+    if (events_.topics()[number] == topic && !raft::is_mutated(raft::Mutant::expectation_before_entry)) {
       return part.first_offset + part.count;
     }
   }
@@ -131,7 +137,7 @@ wire::Outcome StateMachine::PublishPass::store(const wire::RequestView& request,
   for (std::uint32_t i = 0; i < findings.size(); ++i) {
     const std::uint32_t ordinal = request.first_event + i;
     const Finding& finding = findings[i];
-    if (finding.kind == Finding::Kind::fresh) {
+    if (finding.kind == Finding::Kind::fresh || raft::is_mutated(raft::Mutant::duplicate_stored_again)) {
       published.results.push_back(store_event(ordinal));
       ++applied_.stored;
       continue;

@@ -5,6 +5,7 @@
 
 #include "broker/core/configuration.hpp"
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 namespace {
@@ -61,6 +62,9 @@ void Replica::settle() {
 
 void Replica::do_duties(raft::Output output) {
   send(std::move(output.messages));
+  if (raft::is_mutated(raft::Mutant::repeat_before_disk) && !output.hard_state && output.append.empty()) {
+    send(std::exchange(output.messages_after_persist, {}));
+  }
   write(output);
   hold_or_send(std::move(output.messages_after_persist));
   for (const auto& event : output.events) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "raft/mutant.hpp"
 #include "wire/entry.hpp"
 #include "wire/outcome.hpp"
 
@@ -49,7 +50,8 @@ struct WriteJob {
   /// not hold whatever that node does is told as unknown.
   void answer(wire::Outcome outcome) {
     const auto* refused = std::get_if<wire::Refused>(&outcome);
-    if (refused != nullptr && open_hand_overs > 0 && !is_final(refused->kind)) {
+    if (refused != nullptr && open_hand_overs > 0 && !is_final(refused->kind) &&
+        !raft::is_mutated(raft::Mutant::refused_though_handed_over)) {
       outcome =
           wire::Refused{.kind = wire::RefusalKind::outcome_unknown, .event = 0, .offset = {}, .detail = kHandedOver};
     }

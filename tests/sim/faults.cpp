@@ -1,6 +1,7 @@
 #include "tests/sim/faults.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "tests/sim/checkers/checkers.hpp"
@@ -8,12 +9,29 @@
 #include "tests/sim/sim_node.hpp"
 
 namespace weir::sim {
+namespace {
+
+constexpr std::array<std::uint32_t, 4> kPausesMaxMs{600, 1'200, 2'400, 4'800};
+constexpr std::array<std::uint32_t, 4> kShortReigns{0, 0, 2, 6};
+
+}  // namespace
+
+Faults::Faults(World& world, Dice dice)
+    : world_(world),
+      dice_(dice),
+      pause_max_ms_(kPausesMaxMs[dice_.below(kPausesMaxMs.size())]),
+      short_reigns_of_ten_(kShortReigns[dice_.below(kShortReigns.size())]) {}
 
 void Faults::start() {
-  world_.timeline.after(dice_.between(20, 700) * kMillisecond, [this] {
+  world_.on_leader = [this](SimNode& node) { elected(node); };
+  schedule();
+}
+
+void Faults::schedule() {
+  world_.timeline.after(dice_.between(20, pause_max_ms_) * kMillisecond, [this] {
     if (!healed_) {
       strike();
-      start();
+      schedule();
     }
   });
 }
@@ -21,21 +39,29 @@ void Faults::start() {
 void Faults::strike() {
   SimNode& node = some_node();
   const std::size_t kind = dice_.below(100);
-  if (kind < 7) {
+  if (kind < 6) {
     crash(node);
-  } else if (kind < 10) {
+  } else if (kind < 9) {
     drain(node);
-  } else if (kind < 22) {
+  } else if (kind < 20) {
     crash_in_write(node);
-  } else if (kind < 30) {
+  } else if (kind < 26) {
     crash_leader();
-  } else if (kind < 34) {
+  } else if (kind < 29) {
     crash_all();
   } else if (kind < 52) {
     partition();
-  } else if (kind < 64) {
+  } else if (kind < 62) {
     world_.network->heal_all();
-  } else if (kind < 74 && node.running()) {
+  } else if (kind < 97) {
+    strike_machine(node, kind);
+  } else {
+    wipe();
+  }
+}
+
+void Faults::strike_machine(SimNode& node, std::size_t kind) {
+  if (kind < 74 && node.running()) {
     ++world_.history.coverage.pauses;
     node.pause(dice_.between(20, 2'000) * kMillisecond);
   } else if (kind < 84 && node.running()) {
@@ -52,10 +78,8 @@ void Faults::strike() {
         crash(node);
       }
     });
-  } else if (kind < 97) {
-    jump_clock();
   } else {
-    wipe();
+    jump_clock();
   }
 }
 
@@ -68,13 +92,21 @@ void Faults::crash(SimNode& node) {
 }
 
 void Faults::crash_in_write(SimNode& node) {
-  if (node.running()) {
-    node.disk().when_flushing([this, &node, boot = node.boot()] {
-      if (!healed_ && node.boot() == boot) {
-        crash(node);
-      }
-    });
+  if (!node.running()) {
+    return;
   }
+  // A flush that takes a while lets writes gather for the next one: that is then torn between them.
+  const std::uint64_t gather_us = dice_.chance(2, 3) ? dice_.between(20, 300) * kMillisecond : 1;
+  node.disk().stall(gather_us);
+  world_.timeline.after(gather_us - 1, [this, &node, boot = node.boot()] {
+    if (!healed_ && node.running() && node.boot() == boot) {
+      node.disk().when_flushing([this, &node, boot] {
+        if (!healed_ && node.boot() == boot) {
+          crash(node);
+        }
+      });
+    }
+  });
 }
 
 void Faults::drain(SimNode& node) {
@@ -112,11 +144,26 @@ void Faults::crash_all() {
 }
 
 void Faults::crash_leader() {
+  if (SimNode* node = leader()) {
+    ++world_.history.coverage.leader_crashes;
+    crash(*node);
+  }
+}
+
+SimNode* Faults::leader() const {
+  SimNode* latest = nullptr;
+  raft::Term term;
   for (const auto& node : world_.nodes) {
-    if (node->running() && node->node().status().role == raft::Role::leader) {
-      crash(*node);
+    if (!node->running()) {
+      continue;
+    }
+    const auto status = node->node().status();
+    if (status.role == raft::Role::leader && status.term > term) {
+      latest = node.get();
+      term = status.term;
     }
   }
+  return latest;
 }
 
 // --- the network
@@ -134,8 +181,33 @@ void Faults::isolate(std::size_t node) {
   }
 }
 
+void Faults::isolate_leader() {
+  if (const SimNode* node = leader()) {
+    ++world_.history.coverage.isolated_leaders;
+    isolate(node->place());
+  }
+}
+
+void Faults::elected(SimNode& node) {
+  if (healed_ || world_.nodes.size() == 1 || !dice_.chance(short_reigns_of_ten_, 10)) {
+    return;
+  }
+  ++world_.history.coverage.short_reigns;
+  world_.timeline.after(dice_.between(0, 30'000), [this, &node, boot = node.boot()] {
+    if (healed_ || !node.running() || node.boot() != boot) {
+      return;
+    }
+    if (dice_.chance(1, 2)) {
+      return crash(node);
+    }
+    isolate(node.place());
+    world_.timeline.after(dice_.between(200, 2'000) * kMillisecond, [this] { world_.network->heal_all(); });
+  });
+}
+
 /// FAULTS 11: one node sees both halves, which do not see each other.
 void Faults::bridge() {
+  ++world_.history.coverage.bridges;
   for (std::size_t a = 1; a < world_.nodes.size(); ++a) {
     for (std::size_t b = a + 1; b < world_.nodes.size(); ++b) {
       if (a % 2 != b % 2) {
@@ -161,12 +233,14 @@ void Faults::partition() {
     return;
   }
   ++world_.history.coverage.partitions;
-  const std::size_t kind = dice_.below(5);
+  const std::size_t kind = dice_.below(7);
   world_.history.note("partition", kind);
   world_.history.say([kind] { return "partition of kind " + std::to_string(kind); });
-  if (kind < 2) {
+  if (kind < 1) {
     isolate(dice_.below(world_.nodes.size()));
-  } else if (kind < 3) {
+  } else if (kind < 4) {
+    isolate_leader();
+  } else if (kind < 5) {
     bridge();
   } else {
     cut_one_way();

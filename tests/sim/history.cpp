@@ -12,9 +12,16 @@ using Field = std::pair<const char*, std::uint64_t Coverage::*>;
 constexpr std::array kFields{Field{"elections", &Coverage::elections},
                              Field{"truncations", &Coverage::truncations},
                              Field{"crashes", &Coverage::crashes},
+                             Field{"crashes of leaders", &Coverage::leader_crashes},
+                             Field{"short reigns", &Coverage::short_reigns},
                              Field{"torn writes", &Coverage::torn_writes},
                              Field{"partitions", &Coverage::partitions},
+                             Field{"isolated leaders", &Coverage::isolated_leaders},
+                             Field{"bridges", &Coverage::bridges},
                              Field{"one-way cuts", &Coverage::one_way_cuts},
+                             Field{"messages lost", &Coverage::messages_lost},
+                             Field{"messages doubled", &Coverage::messages_doubled},
+                             Field{"messages overtaken", &Coverage::messages_overtaken},
                              Field{"wipes", &Coverage::wipes},
                              Field{"drains", &Coverage::drains},
                              Field{"pauses", &Coverage::pauses},
@@ -30,7 +37,8 @@ constexpr std::array kFields{Field{"elections", &Coverage::elections},
                              Field{"claims", &Coverage::claims},
                              Field{"events read", &Coverage::events_read},
                              Field{"reader moves", &Coverage::reader_moves},
-                             Field{"linear look-ups", &Coverage::linear_lookups}};
+                             Field{"linear look-ups", &Coverage::linear_lookups},
+                             Field{"linear reads", &Coverage::linear_reads}};
 
 }  // namespace
 

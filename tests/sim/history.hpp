@@ -10,14 +10,22 @@
 
 namespace weir::sim {
 
-/// How often something happened that a run must not be without.
+/// How often something happened that a run must not be without. Snapshots, membership changes and whatever else the
+/// cluster learns get their counters here (and their row in history.cpp) together with the fault that provokes them.
 struct Coverage {
   std::uint64_t elections = 0;
   std::uint64_t truncations = 0;
   std::uint64_t crashes = 0;
+  std::uint64_t leader_crashes = 0;
+  std::uint64_t short_reigns = 0;
   std::uint64_t torn_writes = 0;
   std::uint64_t partitions = 0;
+  std::uint64_t isolated_leaders = 0;
+  std::uint64_t bridges = 0;
   std::uint64_t one_way_cuts = 0;
+  std::uint64_t messages_lost = 0;
+  std::uint64_t messages_doubled = 0;
+  std::uint64_t messages_overtaken = 0;
   std::uint64_t wipes = 0;
   std::uint64_t drains = 0;
   std::uint64_t pauses = 0;
@@ -34,6 +42,7 @@ struct Coverage {
   std::uint64_t events_read = 0;
   std::uint64_t reader_moves = 0;
   std::uint64_t linear_lookups = 0;
+  std::uint64_t linear_reads = 0;
 
   Coverage& operator+=(const Coverage& other);
   /// "elections 12, truncations 3, ...".

@@ -1,8 +1,9 @@
 // weir_sim: runs simulations and prints what they came to.
 //
-//   weir_sim [--seed N] [--seeds COUNT] [--events N] [--mistake N] [--verbose]
+//   weir_sim [--seed N] [--seeds COUNT] [--events N] [--seconds N] [--mistake N] [--verbose]
 //
-// --events is the length of the phase with faults, in tasks of the timeline. Exit 1: an invariant did not hold; the
+// A run stores at least --events events and lasts at least --seconds virtual seconds, three quarters of them with
+// faults. Exit 1: an invariant did not hold; the
 // seed is printed, and with --verbose the run; or, over 50 seeds and more, some kind of fault never happened. --mistake
 // builds one of the mistakes of settings.hpp into the harness.
 #include <charconv>
@@ -45,7 +46,10 @@ struct Options {
     } else if (name == "--seeds") {
       options.seeds = number;
     } else if (name == "--events") {
-      options.settings.tasks = number;
+      options.settings.events = number;
+    } else if (name == "--seconds") {
+      options.settings.whole_us = number * weir::sim::kSecond;
+      options.settings.faults_us = options.settings.whole_us * 3 / 4;
     } else if (name == "--mistake") {
       options.settings.mistake = static_cast<weir::sim::Mistake>(number);
     } else {
@@ -68,24 +72,27 @@ void print(const weir::sim::Result& result) {
 int main(int count, char** arguments) {
   Options options;
   if (!parse(count, arguments, options)) {
-    std::fprintf(stderr, "weir_sim [--seed N] [--seeds COUNT] [--events N] [--mistake N] [--verbose]\n");
+    std::fprintf(stderr, "weir_sim [--seed N] [--seeds COUNT] [--events N] [--seconds N] [--mistake N] [--verbose]\n");
     return 2;
   }
   const auto began = std::chrono::steady_clock::now();
   weir::sim::Coverage coverage;
   std::uint64_t tasks = 0;
+  std::size_t events = 0;
   std::uint64_t failed = 0;
   for (std::uint64_t i = 0; i < options.seeds; ++i, ++options.settings.seed) {
     const auto result = weir::sim::simulate(options.settings);
     print(result);
     coverage += result.coverage;
     tasks += result.tasks;
+    events += result.events;
     failed += result.violation.empty() ? 0 : 1;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   std::printf("coverage: %s\n", coverage.text().c_str());
-  std::printf("%llu seeds, %llu failed, %.1f s, %.0f tasks/s\n", static_cast<unsigned long long>(options.seeds),
-              static_cast<unsigned long long>(failed), took.count(), static_cast<double>(tasks) / took.count());
+  std::printf("%llu seeds, %llu failed, %.1f s: %.0f stored events/s, %.0f simulated steps/s\n",
+              static_cast<unsigned long long>(options.seeds), static_cast<unsigned long long>(failed), took.count(),
+              static_cast<double>(events) / took.count(), static_cast<double>(tasks) / took.count());
   const std::string missing = options.seeds < kSeedsForCoverage ? std::string() : coverage.missing();
   if (!missing.empty()) {
     std::printf("never happened: %s\n", missing.c_str());

@@ -20,7 +20,7 @@ bool is_caught(Mistake mistake, std::uint64_t seed) {
   const pid_t child = fork();
   if (child == 0) {
     static_cast<void>(std::freopen("/dev/null", "w", stderr));
-    const auto result = simulate({.seed = seed, .tasks = 15'000, .mistake = mistake});
+    const auto result = simulate({.seed = seed, .mistake = mistake});
     std::_Exit(result.violation.empty() ? 0 : kViolation);
   }
   int status = 0;

@@ -1,4 +1,4 @@
-// A hundred whole clusters, each from one seed. WEIR_SEED replays one of them, and prints it.
+// Fifty whole clusters, each from one seed. WEIR_SEED replays one of them, and prints it.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -9,9 +9,10 @@
 namespace weir::sim {
 namespace {
 
-constexpr std::uint64_t kSeeds = 100;
+/// A slice of `make sim`, which runs a thousand.
+constexpr std::uint64_t kSeeds = 50;
 
-TEST(Simulation, HoldsEveryInvariantUnderAHundredSeeds) {
+TEST(Simulation, HoldsEveryInvariantUnderFiftySeeds) {
   if (const char* seed = std::getenv("WEIR_SEED")) {
     const auto result = simulate({.seed = std::strtoull(seed, nullptr, 10), .verbosity = Verbosity::lines});
     EXPECT_EQ(result.violation, "");
@@ -21,18 +22,20 @@ TEST(Simulation, HoldsEveryInvariantUnderAHundredSeeds) {
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const auto result = simulate({.seed = seed});
     ASSERT_EQ(result.violation, "") << "replay with WEIR_SEED=" << seed;
+    EXPECT_GE(result.virtual_us, 60 * kSecond);
+    EXPECT_GE(result.events, 10'000U);
     coverage += result.coverage;
   }
   EXPECT_EQ(coverage.missing(), "") << coverage.text();
 }
 
 TEST(Simulation, IsTheSameForTheSameSeed) {
-  const Settings settings{.seed = 7, .tasks = 8'000};
+  const Settings settings{.seed = 7};
   const auto once = simulate(settings);
   const auto again = simulate(settings);
   EXPECT_EQ(once.hash, again.hash);
   EXPECT_EQ(once.tasks, again.tasks);
-  EXPECT_NE(once.hash, simulate({.seed = 8, .tasks = 8'000}).hash);
+  EXPECT_NE(once.hash, simulate({.seed = 8}).hash);
 }
 
 }  // namespace

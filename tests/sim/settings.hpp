@@ -22,8 +22,11 @@ enum class Mistake : std::uint8_t {
 
 struct Settings {
   std::uint64_t seed = 1;
-  /// Tasks of the timeline in the phase with faults.
-  std::uint64_t tasks = 20'000;
+  /// How long things go wrong, in virtual time.
+  std::uint64_t faults_us = 45 * kSecond;
+  /// A run goes on, healed, until it has lasted so long and stored so many events.
+  std::uint64_t whole_us = 61 * kSecond;
+  std::size_t events = 10'000;
   Verbosity verbosity = Verbosity::quiet;
   Mistake mistake = Mistake::none;
 };

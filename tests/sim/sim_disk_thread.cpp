@@ -18,7 +18,7 @@ SimDiskThread::SimDiskThread(SimLogStore& store, SimDisk& image, Timeline& timel
 
 void SimDiskThread::write(broker::DiskWrite write, WriteDone done) {
   hooks_.given(write);
-  waiting_.push_back({.what = std::move(write), .done = std::move(done)});
+  waiting_.push_back({.what = std::move(write), .done = std::move(done), .since_us = hooks_.steady_us()});
   begin();
 }
 
@@ -26,8 +26,9 @@ void SimDiskThread::found(std::string cluster_id, raft::Entry config, WriteDone 
   hooks_.given({.hard_state = raft::HardState{.current_term = raft::Term{1}, .voted_for = raft::kNobody},
                 .truncate_from = std::nullopt,
                 .entries = {config}});
-  waiting_.push_back(
-      {.what = Founding{.cluster_id = std::move(cluster_id), .config = std::move(config)}, .done = std::move(done)});
+  waiting_.push_back({.what = Founding{.cluster_id = std::move(cluster_id), .config = std::move(config)},
+                      .done = std::move(done),
+                      .since_us = hooks_.steady_us()});
   begin();
 }
 
@@ -87,7 +88,7 @@ void SimDiskThread::end() {
   begin();
 }
 
-SimDiskThread::Result SimDiskThread::carry_out(std::vector<Job>& jobs) {
+SimDiskThread::Result SimDiskThread::carry_out(std::deque<Job>& jobs) {
   if (failed_) {
     return std::unexpected(*failed_);
   }
@@ -112,7 +113,7 @@ SimDiskThread::Result SimDiskThread::carry_out(std::vector<Job>& jobs) {
   return result;
 }
 
-void SimDiskThread::report(std::vector<Job> jobs, const Result& result) {
+void SimDiskThread::report(std::deque<Job> jobs, const Result& result) {
   hooks_.post([jobs = std::move(jobs), result]() mutable {
     for (Job& job : jobs) {
       if (job.done) {
@@ -137,6 +138,11 @@ void SimDiskThread::read(raft::Index first, raft::Index last, std::size_t bytes_
 
 void SimDiskThread::stall(std::uint64_t us) {
   stalled_until_us_ = std::max(stalled_until_us_, timeline_.now_us() + us);
+}
+
+std::uint64_t SimDiskThread::hangs_for_us() const {
+  const auto& oldest = flushing_.empty() ? waiting_ : flushing_;
+  return oldest.empty() || failed_ ? 0 : hooks_.steady_us() - oldest.front().since_us;
 }
 
 void SimDiskThread::calm_down() {
@@ -164,7 +170,9 @@ bool SimDiskThread::crash() {
     return false;
   }
   const std::size_t count = step_count();
-  const std::size_t steps = dice_.below(count + 1);
+  // All and nothing are for every crash; what lies between only for those with several steps.
+  const bool between = count > 1 && dice_.chance(2, 3);
+  const std::size_t steps = between ? 1 + dice_.below(count - 1) : dice_.below(count + 1);
   auto jobs = std::exchange(flushing_, {});
   image_.tear_next(steps);
   static_cast<void>(carry_out(jobs));

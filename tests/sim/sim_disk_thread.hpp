@@ -29,6 +29,7 @@ class SimDiskThread final : public broker::Disk {
     std::function<void(const broker::DiskWrite&)> given;
     /// The image changed.
     std::function<void()> durable;
+    std::function<std::uint64_t()> steady_us;
   };
 
   SimDiskThread(SimLogStore& store, SimDisk& image, Timeline& timeline, Dice dice, Mistake mistake, Hooks hooks);
@@ -39,12 +40,16 @@ class SimDiskThread final : public broker::Disk {
 
   /// The flush under way, or else the next, does not return before `us` have passed.
   void stall(std::uint64_t us);
+  /// From now on a flush takes this long.
+  void slow_down(std::uint32_t flush_us) { usual_flush_us_ = flush_us; }
   /// The next flush fails.
   void fail_next() { fail_next_ = true; }
   /// Runs `task` in the middle of the next flush.
   void when_flushing(Timeline::Task task) { when_flushing_ = std::move(task); }
   /// Takes back what was asked for and has not happened.
   void calm_down();
+  /// How long the oldest write that is not durable yet has been waiting, by the node's own clock.
+  [[nodiscard]] std::uint64_t hangs_for_us() const;
   /// The process dies: of the flush under way a prefix becomes durable. True if that was neither all nor nothing.
   bool crash();
 
@@ -56,15 +61,16 @@ class SimDiskThread final : public broker::Disk {
   struct Job {
     std::variant<broker::DiskWrite, Founding> what;
     WriteDone done;
+    std::uint64_t since_us = 0;
   };
   using Result = std::expected<void, storage::Error>;
 
   void begin();
   void end();
-  [[nodiscard]] Result carry_out(std::vector<Job>& jobs);
+  [[nodiscard]] Result carry_out(std::deque<Job>& jobs);
   [[nodiscard]] std::uint64_t flush_us();
   [[nodiscard]] std::size_t step_count() const;
-  void report(std::vector<Job> jobs, const Result& result);
+  void report(std::deque<Job> jobs, const Result& result);
 
   SimLogStore& store_;
   SimDisk& image_;
@@ -74,7 +80,7 @@ class SimDiskThread final : public broker::Disk {
   Hooks hooks_;
   std::uint32_t usual_flush_us_;
   std::deque<Job> waiting_;
-  std::vector<Job> flushing_;  ///< taken from waiting_, not durable yet
+  std::deque<Job> flushing_;  ///< taken from waiting_, not durable yet
   std::uint64_t flush_ends_us_ = 0;
   std::uint64_t stalled_until_us_ = 0;
   bool busy_ = false;

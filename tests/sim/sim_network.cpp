@@ -40,7 +40,8 @@ SimNetwork::SimNetwork(World& world, Dice dice)
     : world_(world),
       dice_(dice),
       usual_delay_us_(dice_.chance(1, 4) ? dice_.between(2'000, 20'000) : dice_.between(100, 1'500)),
-      lost_per_mille_(dice_.chance(1, 3) ? dice_.between(1, 60) : 0) {}
+      lost_per_mille_(dice_.chance(1, 3) ? dice_.between(1, 60) : 0),
+      wild_(dice_.chance(1, 4)) {}
 
 // --- connections
 
@@ -243,8 +244,8 @@ void SimNetwork::heal_all() {
 // --- messages
 
 std::uint64_t SimNetwork::delay_us() {
-  if (!calm_ && dice_.chance(1, 300)) {
-    return dice_.between(20'000, 150'000);
+  if (!calm_ && dice_.chance(1, wild_ ? 40 : 300)) {
+    return dice_.between(20'000, wild_ ? 700'000 : 150'000);
   }
   return usual_delay_us_ / 2 + dice_.between(0, usual_delay_us_);
 }
@@ -282,10 +283,13 @@ broker::Sent SimNetwork::send(std::size_t from, raft::NodeId to_node, wire::Peer
   const bool twice =
       is_raft ? !calm_ && dice_.chance(1, 150)
               : world_.settings.mistake == Mistake::forward_repeated && std::holds_alternative<wire::Forward>(message);
-  if (is_raft && !calm_ && lost_per_mille_ > 0 && dice_.chance(lost_per_mille_, 1'000)) {
+  const std::uint32_t lost_per_mille = calm_ ? always_lost_per_mille_ : lost_per_mille_;
+  if (is_raft && lost_per_mille > 0 && dice_.chance(lost_per_mille, 1'000)) {
+    ++world_.history.coverage.messages_lost;
     return broker::Sent::queued;
   }
   if (twice) {
+    ++world_.history.coverage.messages_doubled;
     transmit(link.connection, message);
   }
   transmit(link.connection, std::move(message));
@@ -302,8 +306,14 @@ void SimNetwork::transmit(std::uint64_t number, wire::PeerMessage message) {
     return;
   }
   std::uint64_t arrival_us = world_.timeline.now_us() + delay_us();
-  const bool overtakes = !calm_ && std::holds_alternative<raft::Message>(message) && dice_.chance(1, 100);
-  if (!overtakes) {
+  for (const std::size_t end : {connection.from, connection.to}) {
+    const auto slow = slow_us_.find(end);
+    arrival_us += slow == slow_us_.end() ? 0 : slow->second;
+  }
+  const bool overtakes = !calm_ && std::holds_alternative<raft::Message>(message) && dice_.chance(1, wild_ ? 5 : 100);
+  if (overtakes) {
+    ++world_.history.coverage.messages_overtaken;
+  } else {
     arrival_us = connection.clear_at_us = std::max(arrival_us, connection.clear_at_us);
   }
   world_.nodes[connection.to]->later(
@@ -321,8 +331,17 @@ void SimNetwork::deliver(std::uint64_t number, wire::PeerMessage message) {
   world_.history.say([&] {
     return world_.nodes[connection.from]->name() + "->" + world_.nodes[connection.to]->name() + " " + text_of(message);
   });
-  world_.nodes[connection.to]->node().peer_message(world_.nodes[connection.from]->id(), connection.incarnation,
-                                                   std::move(message));
+  SimNode& to = *world_.nodes[connection.to];
+  const raft::NodeId from = world_.nodes[connection.from]->id();
+  const std::uint64_t incarnation = connection.incarnation;
+  const auto* late = std::get_if<raft::Message>(&message);
+  if (late == nullptr || late->term >= world_.checkers->raft.term_of(to)) {
+    return to.node().peer_message(from, incarnation, std::move(message));
+  }
+  const raft::Message copy = *late;
+  const broker::NodeStatus before = to.node().status();
+  to.node().peer_message(from, incarnation, std::move(message));
+  world_.checkers->messages.delivered(to, copy, before);
 }
 
 }  // namespace weir::sim

@@ -31,6 +31,10 @@ class SimNetwork {
   void heal_all();
   /// No more losses, repeats and spikes.
   void calm_down() { calm_ = true; }
+  /// For tests: so many of a thousand Raft messages are lost all the same, and what goes to or comes from `node` takes
+  /// so much longer.
+  void lose(std::uint32_t per_mille) { always_lost_per_mille_ = per_mille; }
+  void slow_down(std::size_t node, std::uint64_t us) { slow_us_[node] = us; }
 
   broker::Sent send(std::size_t from, raft::NodeId to, wire::PeerMessage message);
 
@@ -72,7 +76,10 @@ class SimNetwork {
   Dice dice_;
   std::uint32_t usual_delay_us_;
   std::uint32_t lost_per_mille_;
+  bool wild_;  ///< some networks delay much and reorder often
   bool calm_ = false;
+  std::uint32_t always_lost_per_mille_ = 0;
+  std::map<std::size_t, std::uint64_t> slow_us_;  ///< by node
   std::map<Way, Link> links_;
   std::map<std::uint64_t, Connection> connections_;
   std::map<Way, std::size_t> callers_;  ///< accepted connections, by (caller, called)

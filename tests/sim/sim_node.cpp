@@ -30,7 +30,7 @@ broker::NodeConfig SimNode::config() {
   config.boot_nonce = dice_.number() >> 2U;
   config.seed = dice_.number();
   // A small cache sends readers and look-ups to the disk.
-  config.entry_cache_bytes = dice_.chance(1, 2) ? dice_.between(200, 4'000) : std::size_t{1} << 20U;
+  config.entry_cache_bytes = dice_.chance(1, 4) ? dice_.between(200, 20'000) : std::size_t{8} << 20U;
   if (dice_.chance(1, 4)) {
     config.pending_requests_max = 2;
   }
@@ -42,6 +42,10 @@ broker::NodeEvents SimNode::events() {
               [this](const raft::Event& event) {
                 world_.history.say([&] { return name_ + " " + raft::describe(event); });
                 world_.checkers->raft_event(*this, event);
+                const auto* changed = std::get_if<raft::RoleChanged>(&event);
+                if (changed != nullptr && changed->role == raft::Role::leader) {
+                  world_.on_leader(*this);
+                }
               },
           .phase =
               [this](broker::Phase phase, const std::string& why) {
@@ -54,7 +58,8 @@ broker::NodeEvents SimNode::events() {
 SimDiskThread::Hooks SimNode::disk_hooks() {
   return {.post = [this](Timeline::Task task) { later(0, std::move(task)); },
           .given = [this](const broker::DiskWrite& write) { world_.checkers->given(*this, write); },
-          .durable = [this] { world_.checkers->durable(*this); }};
+          .durable = [this] { world_.checkers->durable(*this); },
+          .steady_us = [this] { return clock_.steady_us(); }};
 }
 
 void SimNode::start() {
@@ -160,6 +165,7 @@ void SimNode::run(Timeline::Task task) {
 
 void SimNode::tick() {
   node_->tick();
+  world_.checkers->ticked(*this);
   later(clock_.duration_us(10'000), [this] { tick(); });
 }
 

@@ -12,13 +12,14 @@
 namespace weir::sim {
 namespace {
 
-/// Healed, a cluster must have come together within so much virtual time.
+/// Healed, a cluster must have stored all the events that are asked for within so much virtual time: there must be
+/// progress, not only peace.
+constexpr std::uint64_t kProgressUs = 240 * kSecond;
+/// And once the clients have stopped, it must have come together within so much.
 constexpr std::uint64_t kHealedUs = 60 * kSecond;
-/// Clients go on with new requests for a while after the healing: there must be progress, not only peace.
-constexpr std::uint64_t kProgressUs = 2 * kSecond;
 
-[[nodiscard]] std::size_t node_count(Dice& dice) {
-  constexpr std::array<std::size_t, 10> kCounts{3, 3, 3, 3, 3, 3, 5, 5, 2, 1};
+[[nodiscard]] std::size_t draw_node_count(Dice& dice) {
+  constexpr std::array<std::size_t, 10> kCounts{3, 3, 3, 3, 3, 5, 5, 7, 2, 1};
   return kCounts[dice.below(kCounts.size())];
 }
 
@@ -36,7 +37,8 @@ constexpr std::uint64_t kProgressUs = 2 * kSecond;
 
 Simulation::Simulation(const Settings& settings)
     : dice_(settings.seed),
-      world_(settings, node_count(dice_), dice_.split()),
+      node_count_(draw_node_count(dice_)),
+      world_(settings, node_count_, dice_.split()),
       maker_(world_.checkers->model, dice_.split()),
       faults_(world_, dice_.split()),
       look_ups_(world_, maker_, dice_.split()) {
@@ -44,7 +46,7 @@ Simulation::Simulation(const Settings& settings)
 }
 
 void Simulation::draw_clients() {
-  const std::size_t publishers = 2 + dice_.below(5);
+  const std::size_t publishers = 3 + dice_.below(4);
   for (std::size_t i = 0; i < publishers; ++i) {
     publishers_.push_back(std::make_unique<Publisher>(world_, maker_, dice_.split()));
   }
@@ -86,36 +88,40 @@ Result Simulation::run() {
 
 void Simulation::run_faults() {
   faults_.start();
-  while (world_.checkers->verdict.holds() && world_.timeline.tasks_run() < world_.settings.tasks) {
+  while (world_.checkers->verdict.holds() && world_.timeline.now_us() < world_.settings.faults_us) {
     world_.timeline.run_next();
   }
+}
+
+bool Simulation::is_long_enough() const {
+  return world_.timeline.now_us() >= world_.settings.whole_us &&
+         world_.checkers->model.events().size() >= world_.settings.events;
 }
 
 void Simulation::run_healed() {
   world_.history.note("heal");
   world_.history.say([] { return std::string("--- healed"); });
   faults_.heal();
-  const std::uint64_t began_us = world_.timeline.now_us();
-  world_.timeline.after(kProgressUs, [this] {
-    for (const auto& publisher : publishers_) {
-      publisher->retire();
-    }
-  });
-  while (world_.checkers->verdict.holds()) {
+  Verdict& verdict = world_.checkers->verdict;
+  const std::uint64_t healed_us = world_.timeline.now_us();
+  while (verdict.holds() && !is_long_enough()) {
     world_.timeline.run_next();
-    if (world_.timeline.now_us() - began_us > kHealedUs) {
-      world_.checkers->verdict.fail("not together again after the healing: " + what_is_missing());
-    } else if (world_.timeline.now_us() - began_us > kProgressUs && converged()) {
-      break;
+    if (world_.timeline.now_us() > std::max(healed_us + kProgressUs, world_.settings.whole_us)) {
+      verdict.fail("no progress after the healing: " + what_is_missing());
+    }
+  }
+  for (const auto& publisher : publishers_) {
+    publisher->retire();
+  }
+  const std::uint64_t retired_us = world_.timeline.now_us();
+  while (verdict.holds() && !what_is_missing().empty()) {
+    world_.timeline.run_next();
+    if (world_.timeline.now_us() > retired_us + kHealedUs) {
+      verdict.fail("not together again after the healing: " + what_is_missing());
     }
   }
   read_everything();
   check_end();
-}
-
-bool Simulation::converged() const {
-  const auto& verdict = world_.checkers->verdict;
-  return verdict.holds() && what_is_missing().empty();
 }
 
 std::string Simulation::what_is_missing() const {

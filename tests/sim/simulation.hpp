@@ -35,13 +35,14 @@ class Simulation {
   void draw_clients();
   void run_faults();
   void run_healed();
-  [[nodiscard]] bool converged() const;
+  [[nodiscard]] bool is_long_enough() const;
   [[nodiscard]] std::string what_is_missing() const;
   void read_everything();
   void read_on(SimNode& node, broker::ReadState from);
   void check_end();
 
   Dice dice_;
+  std::size_t node_count_;
   World world_;
   RequestMaker maker_;
   Faults faults_;

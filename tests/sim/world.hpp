@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct World {
   std::unique_ptr<Checkers> checkers;
   std::unique_ptr<SimNetwork> network;
   std::vector<std::unique_ptr<SimNode>> nodes;
+  /// Somebody was elected.
+  std::function<void(SimNode&)> on_leader = [](SimNode&) {};
 };
 
 }  // namespace weir::sim

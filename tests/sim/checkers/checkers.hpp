@@ -28,6 +28,7 @@ class Checkers {
       messages.sent(node, *raft_message);
     }
   }
+  void ticked(SimNode& node) { raft.ticked(node); }
   /// Something happened on this node. Commits first: answers and reads of the same event are compared with them.
   void after(SimNode& node) {
     raft.after(node);

@@ -12,7 +12,8 @@ Attempt ClientChecker::begin(std::shared_ptr<Request> request) {
   if (request->attempts++ == 0) {
     requests_.push_back(request);
   }
-  return {.request = std::move(request), .acked_before = acked_position_};
+  const std::uint64_t next = request->events.empty() ? 0 : model_.next_offset(request->events.front().topic);
+  return {.request = std::move(request), .acked_before = acked_position_, .next_offset_before = next};
 }
 
 void ClientChecker::answered(const Attempt& attempt, const wire::Outcome& outcome) {
@@ -21,6 +22,16 @@ void ClientChecker::answered(const Attempt& attempt, const wire::Outcome& outcom
 
 void ClientChecker::looked_up(const wire::Claim& id, bool known_before, const std::optional<wire::Claimed>& found) {
   look_ups_.push_back({.id = id, .known_before = known_before, .found = found});
+}
+
+/// FAULTS 15, 16. Whatever was committed when the read was asked, by whichever leader, it must see.
+void ClientChecker::linear_read(SimNode& node, std::uint64_t committed_before) {
+  ++world_.history.coverage.linear_reads;
+  const std::uint64_t position = node.node().status().position.value;
+  if (position < committed_before) {
+    verdict_.fail("linear read: " + node.name() + " shows position " + std::to_string(position) + ", " +
+                  std::to_string(committed_before) + " was committed when it was asked");
+  }
 }
 
 bool ClientChecker::is_known(const wire::Claim& id) const {
@@ -49,7 +60,7 @@ void ClientChecker::check(const Answer& answer) {
     request.acked = true;
     check_claimed(request, *claimed);
   } else {
-    check_refused(request, std::get<wire::Refused>(answer.outcome));
+    check_refused(answer.attempt, std::get<wire::Refused>(answer.outcome));
   }
 }
 
@@ -115,7 +126,23 @@ void ClientChecker::check_claimed(const Request& request, const wire::Claimed& c
   known_ids_.insert({request.claim->topic, request.claim->source, request.claim->id});
 }
 
-void ClientChecker::check_refused(const Request& request, const wire::Refused& refused) {
+/// An expectation is decided between question and answer: then the topic had another next offset than expected.
+void ClientChecker::check_expectation(const Attempt& attempt, const wire::Refused& refused) {
+  ++world_.history.coverage.failed_expectations;
+  const Request& request = *attempt.request;
+  if (!request.expected || refused.offset == *request.expected) {
+    return fail(request, "an expectation failed that holds, or that it does not have");
+  }
+  const std::uint64_t next = model_.next_offset(request.events.front().topic);
+  if (refused.offset.value < attempt.next_offset_before || refused.offset.value > next) {
+    fail(request, "an expectation is refused for next offset " + std::to_string(refused.offset.value) +
+                      ", which it never had meanwhile: " + std::to_string(attempt.next_offset_before) + " to " +
+                      std::to_string(next));
+  }
+}
+
+void ClientChecker::check_refused(const Attempt& attempt, const wire::Refused& refused) {
+  const Request& request = *attempt.request;
   switch (refused.kind) {
     case wire::RefusalKind::outcome_unknown:
       ++world_.history.coverage.unknown_outcomes;
@@ -139,10 +166,7 @@ void ClientChecker::check_refused(const Request& request, const wire::Refused& r
       break;
     }
     case wire::RefusalKind::expectation_failed:
-      ++world_.history.coverage.failed_expectations;
-      if (!request.expected) {
-        fail(request, "an expectation failed that it does not have");
-      }
+      check_expectation(attempt, refused);
       break;
     case wire::RefusalKind::no_leader:
     case wire::RefusalKind::overloaded:

@@ -27,6 +27,8 @@ class ClientChecker {
   /// asked.
   void looked_up(const wire::Claim& id, bool known_before, const std::optional<wire::Claimed>& found);
   [[nodiscard]] bool is_known(const wire::Claim& id) const;
+  /// A linear barrier of this node was confirmed; `committed_before`: events in the model when it was asked.
+  void linear_read(SimNode& node, std::uint64_t committed_before);
 
   /// Looks at what was answered in this event: what was committed in it is in the model by now.
   void after();
@@ -49,7 +51,8 @@ class ClientChecker {
   void check_published(const Attempt& attempt, const wire::Published& published);
   void check_event(const Attempt& attempt, const RequestEvent& event, const wire::EventResult& result);
   void check_claimed(const Request& request, const wire::Claimed& claimed);
-  void check_refused(const Request& request, const wire::Refused& refused);
+  void check_expectation(const Attempt& attempt, const wire::Refused& refused);
+  void check_refused(const Attempt& attempt, const wire::Refused& refused);
   void fail(const Request& request, const std::string& what);
 
   World& world_;

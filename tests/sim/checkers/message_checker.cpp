@@ -1,5 +1,6 @@
 #include "tests/sim/checkers/message_checker.hpp"
 
+#include <algorithm>
 #include <string>
 #include <variant>
 
@@ -13,6 +14,21 @@ void MessageChecker::sent(const SimNode& node, const raft::Message& message) {
     verdict_.fail("the wiped " + node.name() + " says: " + raft::describe(message));
   }
   std::visit([&](const auto& body) { check(node, message, body); }, message.body);
+}
+
+/// FAULTS 8: what was said in a term that is over changes nothing. (That a pre-vote was refused stays true.)
+void MessageChecker::delivered(SimNode& node, const raft::Message& message, const broker::NodeStatus& before) {
+  const auto* vote = std::get_if<raft::RequestVoteReply>(&message.body);
+  if (message.term >= before.term || (vote != nullptr && vote->kind == raft::VoteKind::pre_vote)) {
+    return;
+  }
+  const broker::NodeStatus after = node.node().status();
+  const bool same_matches = std::ranges::equal(before.members, after.members, {}, &broker::MemberStatus::match_index,
+                                               &broker::MemberStatus::match_index);
+  if (after.role != before.role || after.term != before.term || after.commit_index != before.commit_index ||
+      !same_matches) {
+    verdict_.fail("FAULTS 8: a message of a term that is over moves " + node.name() + ": " + raft::describe(message));
+  }
 }
 
 void MessageChecker::require_term(const SimNode& node, raft::Term term) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "broker/core/status.hpp"
 #include "tests/sim/checkers/verdict.hpp"
 #include "wire/peer_message.hpp"
 
@@ -17,6 +18,8 @@ class MessageChecker {
   explicit MessageChecker(Verdict& verdict) : verdict_(verdict) {}
 
   void sent(const SimNode& node, const raft::Message& message);
+  /// It was delivered; `before` is how the node was then.
+  void delivered(SimNode& node, const raft::Message& message, const broker::NodeStatus& before);
 
  private:
   void check(const SimNode& node, const raft::Message& message, const raft::RequestVote& request);

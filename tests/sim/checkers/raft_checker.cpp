@@ -10,6 +10,11 @@
 namespace weir::sim {
 namespace {
 
+/// Two virtual seconds: several of the longest election timeouts, and the latest of late messages.
+constexpr std::uint32_t kPastTicksMax = 200;
+/// disk.stall_timeout, by the node's own clock, and a tick.
+constexpr std::uint64_t kStallMaxUs = 1'011'000;
+
 [[nodiscard]] std::string at(raft::Index index, raft::Term term) {
   return std::to_string(index.value) + "@" + std::to_string(term.value);
 }
@@ -22,10 +27,14 @@ RaftChecker::RaftChecker(World& world, Verdict& verdict, std::function<void(cons
 void RaftChecker::started(SimNode& node) {
   View view;
   view.log = node.image().entries();
-  view.durable = node.image().hard_state();
+  view.durable = view.given = node.image().hard_state();
   views_[node.place()] = std::move(view);
   if (world_.nodes.size() == 1) {
     forget_unkept(node);
+  }
+  // A founder tells nobody of its CONFIG before it is on its disk: until then it may draw another one.
+  if (std::ranges::all_of(world_.nodes, [](const auto& each) { return each->image().entries().empty(); })) {
+    seen_.clear();
   }
 }
 
@@ -39,6 +48,10 @@ void RaftChecker::forget_unkept(const SimNode& node) {
 
 void RaftChecker::given(const SimNode& node, const broker::DiskWrite& write) {
   View& view = views_[node.place()];
+  if (write.hard_state) {
+    check_hard_state(node, view.given, *write.hard_state);
+    view.given = *write.hard_state;
+  }
   if (write.truncate_from) {
     view.truncated = true;
     ++world_.history.coverage.truncations;
@@ -79,13 +92,16 @@ void RaftChecker::match_log(const SimNode& node, const std::vector<raft::Entry>&
 
 void RaftChecker::durable(const SimNode& node) {
   View& view = views_[node.place()];
-  const raft::HardState now = node.image().hard_state();
-  if (now.current_term < view.durable.current_term ||
-      (now.current_term == view.durable.current_term && view.durable.voted_for != raft::kNobody &&
-       now.voted_for != view.durable.voted_for)) {
-    verdict_.fail("hard state goes back on " + node.name());
+  check_hard_state(node, view.durable, node.image().hard_state());
+  view.durable = node.image().hard_state();
+}
+
+void RaftChecker::check_hard_state(const SimNode& node, const raft::HardState& was, const raft::HardState& is) {
+  const bool vote_changes =
+      is.current_term == was.current_term && was.voted_for != raft::kNobody && is.voted_for != was.voted_for;
+  if (is.current_term < was.current_term || vote_changes) {
+    verdict_.fail("hard state goes back on " + node.name() + " in term " + std::to_string(was.current_term.value));
   }
-  view.durable = now;
 }
 
 void RaftChecker::raft_event(const SimNode& node, const raft::Event& event) {
@@ -94,6 +110,9 @@ void RaftChecker::raft_event(const SimNode& node, const raft::Event& event) {
     return;
   }
   world_.history.note("role", node.place(), static_cast<std::uint64_t>(changed->role), changed->term.value);
+  if (changed->role == raft::Role::candidate) {
+    campaigned_.insert(changed->term);
+  }
   if (changed->role == raft::Role::leader) {
     ++world_.history.coverage.elections;
     became_leader(node, changed->term);
@@ -127,6 +146,10 @@ void RaftChecker::after(SimNode& node) {
   if (status.commit_index > view.commit_index && status.commit_index.value <= view.log.size()) {
     // A leader commits by an entry of its own term; it is the first to report it.
     const raft::Term commit_term = view.log[status.commit_index.value - 1].term;
+    if (status.role == raft::Role::leader && commit_term != status.term) {
+      verdict_.fail("Figure 8: " + node.name() + " leads term " + std::to_string(status.term.value) + " and commits " +
+                    at(status.commit_index, commit_term) + " by counting");
+    }
     for (raft::Index index = view.commit_index.next(); index <= status.commit_index; index = index.next()) {
       commit(node, view, index, commit_term);
     }
@@ -138,7 +161,29 @@ void RaftChecker::after(SimNode& node) {
   view.truncated = false;
 }
 
+void RaftChecker::ticked(SimNode& node) {
+  View& view = views_[node.place()];
+  const broker::NodeStatus status = node.node().status();
+  // One that failed says nothing any more, whatever it was.
+  const bool leads = status.role == raft::Role::leader && status.phase != broker::Phase::failed;
+  // FAULTS 9, 10: check-quorum. What is still on its way may sound like a majority for a while.
+  const bool is_past = leads && !leaders_.empty() && leaders_.rbegin()->first > status.term;
+  view.past_ticks = is_past ? view.past_ticks + 1 : 0;
+  if (view.past_ticks > kPastTicksMax) {
+    verdict_.fail("check-quorum: " + node.name() + " still leads term " + std::to_string(status.term.value) +
+                  " while there is a leader of term " + std::to_string(leaders_.rbegin()->first.value));
+  }
+  if (leads && node.disk().hangs_for_us() > kStallMaxUs) {
+    verdict_.fail("FAULTS 120: " + node.name() + " leads while its flush hangs");
+  }
+}
+
 void RaftChecker::check_leader(const SimNode& node, const View& view, const broker::NodeStatus& status) {
+  // Pre-vote: only an election raises a term, and what makes one is that a member stood in it. Term 1 is the
+  // founding's.
+  if (status.term > view.term && status.term > raft::Term{1} && !campaigned_.contains(status.term)) {
+    verdict_.fail(node.name() + " enters term " + std::to_string(status.term.value) + ", in which nobody stood");
+  }
   if (view.truncated && view.role == raft::Role::leader && status.role == raft::Role::leader &&
       view.term == status.term) {
     verdict_.fail("Leader Append-Only: " + node.name() + " cut its log while it led term " +
@@ -164,8 +209,16 @@ void RaftChecker::check_indexes(const SimNode& node, const View& view, const bro
   if (status.commit_index.value > view.log.size()) {
     fail("commit_index beyond the log");
   }
-  // FAULTS 21: what a reader can see is on this disk.
-  if (status.applied_index > status.commit_index || status.applied_index.value > node.image().entries().size()) {
+  // FAULTS 21: what a reader can see is on this disk, and so is what counts as this member's own.
+  const auto is_on_disk = [&](raft::Index index) {
+    const auto& durable = node.image().entries();
+    const std::uint64_t i = index.value;
+    return i == 0 || (i <= durable.size() && i <= view.log.size() && durable[i - 1].term == view.log[i - 1].term);
+  };
+  if (!is_on_disk(status.durable_index)) {
+    fail("takes entries for durable that are not");
+  }
+  if (status.applied_index > status.commit_index || !is_on_disk(status.applied_index)) {
     fail("applied what is not committed and durable here");
   }
 }
@@ -188,6 +241,11 @@ void RaftChecker::commit(const SimNode& node, const View& view, raft::Index inde
                   " of " + std::to_string(world_.nodes.size()) + " disks");
   }
   on_committed_(entry);
+}
+
+raft::Term RaftChecker::term_of(const SimNode& node) const {
+  const auto view = views_.find(node.place());
+  return view == views_.end() ? raft::Term{} : view->second.term;
 }
 
 std::size_t RaftChecker::disks_with(raft::Index index) const {

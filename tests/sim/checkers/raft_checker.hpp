@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -30,7 +31,11 @@ class RaftChecker {
   void durable(const SimNode& node);
   void raft_event(const SimNode& node, const raft::Event& event);
   void after(SimNode& node);
+  /// The node has done the work of a tick.
+  void ticked(SimNode& node);
 
+  /// Its current_term after its latest event.
+  [[nodiscard]] raft::Term term_of(const SimNode& node) const;
   [[nodiscard]] std::size_t committed_count() const { return committed_.size(); }
   /// Members whose disk, in the life that CONFIG names, holds the committed entry at `index`, or did until it was lost.
   [[nodiscard]] std::size_t disks_with(raft::Index index) const;
@@ -43,8 +48,10 @@ class RaftChecker {
     raft::Index applied_index;
     raft::Term term;
     raft::Role role = raft::Role::follower;
-    bool truncated = false;  ///< in this event
+    bool truncated = false;        ///< in this event
+    std::uint32_t past_ticks = 0;  ///< for so many ticks it leads while there was a leader of a later term
     raft::HardState durable;
+    raft::HardState given;  ///< to the disk
   };
   struct Committed {
     raft::Entry entry;
@@ -61,6 +68,7 @@ class RaftChecker {
   void match_log(const SimNode& node, const std::vector<raft::Entry>& log, raft::Index index);
   void became_leader(const SimNode& node, raft::Term term);
   void commit(const SimNode& node, const View& view, raft::Index index, raft::Term commit_term);
+  void check_hard_state(const SimNode& node, const raft::HardState& was, const raft::HardState& is);
   void check_leader(const SimNode& node, const View& view, const broker::NodeStatus& status);
   void check_indexes(const SimNode& node, const View& view, const broker::NodeStatus& status);
 
@@ -70,6 +78,7 @@ class RaftChecker {
   std::map<std::size_t, View> views_;
   std::vector<std::vector<Seen>> seen_;  ///< by index: every entry that was ever given to a disk
   std::vector<Committed> committed_;
+  std::set<raft::Term> campaigned_;                                      ///< some member was a candidate in them
   std::map<raft::Term, std::pair<std::size_t, std::uint64_t>> leaders_;  ///< node and its boot
 };
 

@@ -20,10 +20,12 @@ void LookUps::start() {
 void LookUps::ask(SimNode& node) {
   const wire::Claim id = maker_.some_id();
   const bool known_before = world_.checkers->clients.is_known(id);
-  node.node().barrier(dice_.between(50, 2'000), [this, &node, id, known_before](bool confirmed) {
+  const std::uint64_t committed_before = world_.checkers->model.events().size();
+  node.node().barrier(dice_.between(50, 2'000), [this, &node, id, known_before, committed_before](bool confirmed) {
     if (!confirmed) {
       return;
     }
+    world_.checkers->clients.linear_read(node, committed_before);
     node.node().find_id(id, [this, id, known_before](auto found) {
       if (found) {
         world_.history.note("look-up", found->has_value() ? 1 : 0);

@@ -30,6 +30,13 @@ constexpr std::uint64_t kGraceUs = 500 * kMillisecond;
 
 }  // namespace
 
+/// Between two requests: none while the run is behind its number of events, long ones once it is ahead.
+std::uint64_t Publisher::draw_pause_ms() {
+  const std::uint64_t stored = world_.checkers->model.events().size();
+  const bool ahead = stored * world_.settings.whole_us > world_.settings.events * world_.timeline.now_us();
+  return ahead ? dice_.between(20, 400) : dice_.between(0, 30);
+}
+
 void Publisher::start() {
   go_on(dice_.between(0, 200) * kMillisecond);
 }
@@ -54,8 +61,10 @@ void Publisher::attempt() {
     request_ = maker_.next();
   }
   SimNode& node = *world_.nodes[dice_.below(world_.nodes.size())];
-  if (!node.running()) {
-    return go_on(dice_.between(10, 100) * kMillisecond);
+  // Most clients ask /readyz before they ask a node that was never admitted; some wait there in vain.
+  const bool avoids = node.wiped() && !dice_.chance(1, 40);
+  if (!node.running() || avoids) {
+    return go_on(dice_.between(5, 50) * kMillisecond);
   }
   open_ = true;
   place_ = node.place();
@@ -108,7 +117,7 @@ void Publisher::answered(SimNode& node, std::uint64_t number, const Attempt& att
     world_.timeline.after(kWatchUs, [this, next = ++number_] { watch(next); });
     return submit(node);
   }
-  go_on(request_ == nullptr ? dice_.between(0, 60) * kMillisecond : dice_.between(5, 300) * kMillisecond);
+  go_on(request_ == nullptr ? draw_pause_ms() * kMillisecond : dice_.between(5, 150) * kMillisecond);
 }
 
 /// Goes on with the same request, or is through with it.

@@ -23,6 +23,7 @@ class Publisher {
   [[nodiscard]] std::string text() const;
 
  private:
+  [[nodiscard]] std::uint64_t draw_pause_ms();
   void go_on(std::uint64_t delay_us);
   void attempt();
   void submit(SimNode& node);

@@ -37,6 +37,8 @@ struct Attempt {
   std::shared_ptr<Request> request;
   /// The highest position that any client had been told when this attempt began.
   std::uint64_t acked_before = 0;
+  /// The next offset of its first event's topic, as far as committed then.
+  std::uint64_t next_offset_before = 0;
 };
 
 [[nodiscard]] inline bool is_unknown(const wire::Outcome& outcome) {

@@ -9,6 +9,7 @@ namespace weir::sim {
 namespace {
 
 constexpr std::size_t kLatest = 24;
+constexpr std::size_t kBatchMax = 40;
 
 void finish(Request& request) {
   wire::PublishBuilder builder;
@@ -37,7 +38,7 @@ std::string RequestMaker::topic() {
 
 void RequestMaker::add_event(Request& request, std::string id) {
   std::string body = "r" + std::to_string(request.number) + "." + std::to_string(request.events.size());
-  body.append(dice_.chance(1, 10) ? dice_.below(2'000) : dice_.below(40), '.');
+  body.append(dice_.chance(1, 50) ? dice_.below(2'000) : dice_.below(40), '.');
   request.events.push_back({.topic = topic(), .id = std::move(id), .body = std::move(body)});
 }
 
@@ -59,15 +60,18 @@ std::shared_ptr<Request> RequestMaker::draw() {
   }
   if (kind < 2) {
     draw_reuse(*request);
-  } else if (kind < 12) {
+  } else if (kind < 9) {
     add_event(*request, fresh_id());
-  } else if (kind < 15) {
+  } else if (kind < 12) {
     add_event(*request, {});
   } else {
-    const std::size_t count = 2 + dice_.below(4);
+    const std::size_t count = dice_.chance(1, 3) ? 2 + dice_.below(4) : 2 + dice_.below(kBatchMax - 1);
     const bool with_ids = dice_.chance(3, 4);
     for (std::size_t i = 0; i < count; ++i) {
       add_event(*request, with_ids ? fresh_id() : std::string());
+    }
+    if (with_ids && dice_.chance(1, 10)) {
+      draw_reuse(*request);  // then nothing of the batch may be stored
     }
     if (with_ids && dice_.chance(1, 4)) {
       request->events.push_back(request->events.front());
