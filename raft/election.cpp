@@ -182,7 +182,7 @@ void Raft::on(const Message& message, const RequestVote& request) {
   // A pre-vote is granted in the term asked about, which nobody has reached; everything else is said in this member's
   // own term, so that a candidate left behind learns of it (FAULTS 13).
   const Term term = granted && is_pre_vote ? message.term : current_term_;
-  if (is_mutated(Mutant::vote_before_disk)) {
+  if (is_mutated(Mutant::vote_before_disk) && !is_pre_vote) {
     return send_at_once(message.from, RequestVoteReply{.kind = request.kind, .answer = answer});
   }
   send_after_persist(message.from, term, RequestVoteReply{.kind = request.kind, .answer = answer});

@@ -352,10 +352,10 @@ def fault_table(table, text_of):
         row = re.match(r"\| (\d+) \| [ABC] \|.*\| ([^|]*) \|$", line)
         for test in re.findall(r"[\w/]+/\w+", re.sub(r"\(.*?\)", "", row.group(2))) if row else ():
             text = text_of(test)
-            named = re.findall(r"FAULTS ((?:\d+(?:, | and |/)?)+)", text or "")
+            named = re.findall(r"(?:FAULTS |FAULTS|Fault)((?:\d+(?:, | and |/|-)?)+)", text or "")
             if text is None:
                 yield number, f"fault {row.group(1)}: there is no tests/{test}"
-            elif row.group(1) not in re.findall(r"\d+", " ".join(named)):
+            elif int(row.group(1)) not in map(int, re.findall(r"\d+", " ".join(named))):
                 yield number, f"fault {row.group(1)}: tests/{test} does not name it"
 
 

@@ -185,6 +185,8 @@ void Replica::watch_disk() {
 void Replica::halt() {
   stopped_ = true;
   held_.clear();
+  // A leader that says nothing any more is none: its status must not call it one.
+  raft_.disk_health(raft::DiskHealth::stalled);
 }
 
 void Replica::stop(const storage::Error& error) {

@@ -160,6 +160,20 @@ TEST(Cluster, Fault024TwoWipedOfThreeNeverElectEachOther) {
   EXPECT_EQ(script.world.checkers->verdict.violation(), "");
 }
 
+TEST(Cluster, Fault041ALeaderWhoseDiskFailsLeadsNoMoreAndSaysSo) {
+  Script script;
+  SimNode& broken = script.leader();
+  broken.disk().fail_next();
+  script.publish(broken, "a", "a", 500);
+  ASSERT_TRUE(script.run_until([&] { return broken.node().status().phase == broker::Phase::failed; }));
+  EXPECT_EQ(broken.node().status().role, raft::Role::follower);
+  EXPECT_EQ(broken.node().status().leader, std::nullopt) << "it hears nobody any more";
+  EXPECT_TRUE(script.run_until([&] { return script.leader().place() != broken.place(); }));
+  EXPECT_TRUE(script.ask(script.leader(), "b", "b").starts_with("stored"));
+  broken.crash();
+  EXPECT_EQ(script.converge(), "even");
+}
+
 TEST(Cluster, Fault058ARetryOnAnotherNodeIsTheSameEvent) {
   Script script;
   EXPECT_EQ(script.ask(script.leader(), "z", "first of all"), "stored 0");

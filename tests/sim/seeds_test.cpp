@@ -1,4 +1,7 @@
-// Fifty whole clusters, each from one seed. WEIR_SEED replays one of them, and prints it.
+// Thirty whole clusters, each from one seed. WEIR_SEED replays one of them, and prints it.
+//
+// Every event of every run is checked for FAULTS 1, 2, 3, 5, 8, 9, 15, 16, 18, 20, 21, 65, 120, 121; `make mutants`
+// shows that a breach would be seen.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -10,9 +13,9 @@ namespace weir::sim {
 namespace {
 
 /// A slice of `make sim`, which runs a thousand.
-constexpr std::uint64_t kSeeds = 50;
+constexpr std::uint64_t kSeeds = 30;
 
-TEST(Simulation, HoldsEveryInvariantUnderFiftySeeds) {
+TEST(Simulation, HoldsEveryInvariantUnderThirtySeeds) {
   if (const char* seed = std::getenv("WEIR_SEED")) {
     const auto result = simulate({.seed = std::strtoull(seed, nullptr, 10), .verbosity = Verbosity::lines});
     EXPECT_EQ(result.violation, "");

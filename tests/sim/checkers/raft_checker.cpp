@@ -164,8 +164,7 @@ void RaftChecker::after(SimNode& node) {
 void RaftChecker::ticked(SimNode& node) {
   View& view = views_[node.place()];
   const broker::NodeStatus status = node.node().status();
-  // One that failed says nothing any more, whatever it was.
-  const bool leads = status.role == raft::Role::leader && status.phase != broker::Phase::failed;
+  const bool leads = status.role == raft::Role::leader;
   // FAULTS 9, 10: check-quorum. What is still on its way may sound like a majority for a while.
   const bool is_past = leads && !leaders_.empty() && leaders_.rbegin()->first > status.term;
   view.past_ticks = is_past ? view.past_ticks + 1 : 0;
