@@ -82,6 +82,24 @@ bool is_half_founded(const StateFile& state, const RecoveredLog& log) {
 
 }  // namespace
 
+std::string_view to_string(Durability durability) {
+  switch (durability) {
+    case Durability::two_flushes:
+      return "two-flushes";
+    case Durability::one_flush:
+      return "one-flush";
+    case Durability::os:
+      return "os";
+  }
+  return "?";
+}
+
+std::optional<Durability> parse_durability(std::string_view text) {
+  for (const Durability durability : {Durability::two_flushes, Durability::one_flush, Durability::os})
+    if (text == to_string(durability)) return durability;
+  return std::nullopt;
+}
+
 std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options options) {
   if (options.node_name.empty() || options.node_name.size() > kNodeNameSizeMax)
     return failure(Errc::setup, options.folder, "a node's name has 1 to 255 bytes");

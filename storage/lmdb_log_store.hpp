@@ -39,6 +39,10 @@ enum class Durability : std::uint8_t {
   os = 3,
 };
 
+/// two-flushes, one-flush, os.
+[[nodiscard]] std::string_view to_string(Durability durability);
+[[nodiscard]] std::optional<Durability> parse_durability(std::string_view text);
+
 /// One file of the log, opened. Only the newest is written to.
 struct Segment {
   SegmentRecord record;
