@@ -4,9 +4,11 @@
 //
 // For groups of 1 to 10,000 events of 128 bytes (145 bytes each once encoded) a bare file and one store for each
 // durability take turns, commit by commit, so that whatever else the disk does hits all of them alike. Printed: median
-// and p99 of a commit, CPU of the calling thread for each event, bytes given to the disk for each encoded byte.
+// and p99 of a commit, CPU of the calling thread for each event, bytes that the device wrote for each encoded byte.
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,10 +16,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <expected>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,45 +54,66 @@ double cpu_us() {
   return us(usage.ru_utime) + us(usage.ru_stime);
 }
 
-/// What this process gave to the disk so far.
-std::uint64_t written_bytes() {
-  std::ifstream in("/proc/self/io");
-  for (std::string key; in >> key;) {
-    std::uint64_t value = 0;
-    in >> value;
-    if (key == "write_bytes:") return value;
+/// What the device of a folder was given to write so far, by anybody (/proc/diskstats).
+class WrittenBytes {
+ public:
+  explicit WrittenBytes(const std::string& folder) {
+    struct stat status{};
+    if (stat(folder.c_str(), &status) != 0) die("cannot look at " + folder);
+    device_ = {major(status.st_dev), minor(status.st_dev)};
   }
-  return 0;
-}
+  /// 0 if the device is not listed.
+  [[nodiscard]] std::uint64_t operator()() const {
+    constexpr std::uint64_t kSector = 512;
+    std::ifstream in("/proc/diskstats");
+    for (std::string line; std::getline(in, line);) {
+      std::istringstream fields(line);
+      std::pair<unsigned, unsigned> device;
+      std::string name;
+      std::uint64_t reads = 0;
+      std::uint64_t skipped = 0;
+      std::uint64_t sectors = 0;
+      fields >> device.first >> device.second >> name >> reads >> skipped >> skipped >> skipped >> skipped >> skipped >>
+          sectors;
+      if (device == device_) return sectors * kSector;
+    }
+    return 0;
+  }
+
+ private:
+  std::pair<unsigned, unsigned> device_;
+};
 
 /// One who commits `data`, in its turn.
 class Contestant {
  public:
-  explicit Contestant(std::string name) : name_(std::move(name)) {}
+  Contestant(std::string name, const std::string& folder) : name_(std::move(name)), written_(folder) {}
   virtual ~Contestant() = default;
 
   void turn(const raft::Bytes& data) {
     const double cpu = cpu_us();
-    const std::uint64_t bytes = written_bytes();
+    const std::uint64_t bytes = written_();
     const auto begin = std::chrono::steady_clock::now();
     commit(data);
     us_.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
     cpu_ += cpu_us() - cpu;
-    bytes_ += written_bytes() - bytes;
+    bytes_.push_back(written_() - bytes);
   }
   double report(const Group& group, double bare_us) {
     std::ranges::sort(us_);
+    std::ranges::sort(bytes_);
     const double median = us_[us_.size() / 2];
     const double commits = static_cast<double>(us_.size());
     const double events = commits * static_cast<double>(group.events);
-    const double encoded = events * static_cast<double>(kEncodedEventBytes);
+    // The median, too: others write to the same device.
+    const auto bytes = static_cast<double>(bytes_[bytes_.size() / 2]);
+    const double encoded = static_cast<double>(group.events * kEncodedEventBytes);
     std::printf("%7zu  %-12s %9.0f %9.0f  %6.2f  %11.0f  %9.0f  %8.2f\n", group.events, name_.c_str(), median,
                 us_[us_.size() * 99 / 100], bare_us > 0 ? median / bare_us : 1.0,
-                static_cast<double>(group.events) * 1e6 / median, cpu_ * 1e3 / events,
-                static_cast<double>(bytes_) / encoded);
+                static_cast<double>(group.events) * 1e6 / median, cpu_ * 1e3 / events, bytes / encoded);
     us_.clear();
     cpu_ = 0;
-    bytes_ = 0;
+    bytes_.clear();
     return median;
   }
 
@@ -101,12 +124,14 @@ class Contestant {
   std::string name_;
   std::vector<double> us_;
   double cpu_ = 0;
-  std::uint64_t bytes_ = 0;
+  std::vector<std::uint64_t> bytes_;
+  WrittenBytes written_;
 };
 
 class BareFile final : public Contestant {
  public:
-  explicit BareFile(const std::string& path) : Contestant("bare") {
+  explicit BareFile(const std::string& folder) : Contestant("bare", folder) {
+    const std::string path = folder + "/bare";
     file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     const std::string zeros(std::size_t{1} << 20U, '\0');
     for (std::uint64_t at = 0; at < kFileBytes; at += zeros.size())
@@ -128,7 +153,8 @@ class BareFile final : public Contestant {
 
 class Store final : public Contestant {
  public:
-  Store(const std::string& folder, storage::Durability durability) : Contestant(std::string(to_string(durability))) {
+  Store(const std::string& folder, storage::Durability durability)
+      : Contestant(std::string(to_string(durability)), std::filesystem::path(folder).parent_path().string()) {
     auto opened = storage::LmdbLogStore::open({.folder = folder,
                                                .node_name = "bench",
                                                .segment_bytes = kFileBytes,
@@ -161,7 +187,7 @@ class Store final : public Contestant {
 void run(const std::string& folder) {
   std::filesystem::create_directories(folder);
   std::vector<std::unique_ptr<Contestant>> contestants;
-  contestants.push_back(std::make_unique<BareFile>(folder + "/bare"));
+  contestants.push_back(std::make_unique<BareFile>(folder));
   contestants.push_back(std::make_unique<Store>(folder + "/one", storage::Durability::one_flush));
   contestants.push_back(std::make_unique<Store>(folder + "/two", storage::Durability::two_flushes));
   std::printf("128-byte events, one call of append a group; us = microseconds\n");

@@ -91,9 +91,9 @@ void dump_chunk(const ChunkView& chunk, std::size_t size, const LinePrinter& pri
   std::size_t offset = 0;
   for (std::uint32_t number = 0; number < header.count; ++number) {
     const RecordView record = record_at(chunk.body(), offset);
-    print("    " + text_of(header.first_index + number) + "  term " + std::to_string(record.term.value) + "  command " +
-          std::to_string(static_cast<unsigned>(record.command)) + "  data " + std::to_string(record.data.size()) +
-          "  checksum " + hex(record.checksum));
+    print("    " + text_of(header.first_index + number) + "  term " + std::to_string(record.term.value) + "  " +
+          std::string(to_string(record.command)) + "  data " + std::to_string(record.data.size()) + "  checksum " +
+          hex(record.checksum));
     offset += record_size(record.data.size());
   }
 }
