@@ -209,7 +209,10 @@ void App::open_peer_port() {
 }
 
 void App::open_store() {
-  auto store = storage::LmdbLogStore::open({.folder = config_.data, .node_name = config_.node.name});
+  auto store = storage::LmdbLogStore::open({.folder = config_.data,
+                                            .node_name = config_.node.name,
+                                            .segment_bytes = config_.segment_bytes,
+                                            .durability = config_.durability});
   if (!store) throw std::runtime_error(store.error().text);
   store_ = std::move(*store);
   disk_ = std::make_unique<DiskThread>(*store_, core_.get_executor());
@@ -265,12 +268,16 @@ void App::start() {
   say("weir " WEIR_VERSION " node " + config_.node.name + " http " + config_.http.text() + " raft " +
       config_.raft.text());
   log_.info("started", {{"data", config_.data},
+                        {"durability", std::string(storage::to_string(config_.durability))},
                         {"incarnation", store_->identity().incarnation},
                         {"last_index", store_->recovered().last_index.value},
                         {"net_threads", config_.net_threads}});
   if (!is_loopback(config_.http) || !is_loopback(config_.raft)) {
     log_.warn("INSECURE: reachable from other machines, and whoever reaches it may read, write and pose as a member",
               {{"http", config_.http.text()}, {"raft", config_.raft.text()}});
+  }
+  if (config_.durability == storage::Durability::os) {
+    log_.warn("DURABILITY os: nothing is flushed; a power cut loses acknowledged events and may wreck the log");
   }
   signals_.add(SIGTERM);
   signals_.add(SIGINT);

@@ -17,11 +17,14 @@
 #include "broker/endpoint.hpp"
 #include "broker/http/server.hpp"
 #include "broker/log.hpp"
+#include "storage/lmdb_log_store.hpp"
 
 namespace weir::broker {
 
 struct Config {
   std::string data = "./weir-data";
+  storage::Durability durability = storage::Durability::two_flushes;
+  std::uint64_t segment_bytes = storage::LmdbLogStore::kSegmentBytes;
   std::vector<Peer> peers;  ///< sorted by name; once loaded this node is among them
   Endpoint http{"127.0.0.1", 7400};
   Endpoint raft{"127.0.0.1", 7401};

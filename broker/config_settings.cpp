@@ -238,6 +238,26 @@ constexpr std::array kPlaces{
           return {};
         },
         [](const Config& c) { return c.data; }),
+    place(
+        "disk.durability", "durability",
+        "two-flushes; one-flush: the same promise, cheaper; os: none, a power cut loses acknowledged events",
+        [](Config& c, std::string_view t) -> Parsed {
+          const auto durability = storage::parse_durability(t);
+          if (!durability) return std::unexpected("must be two-flushes, one-flush or os");
+          c.durability = *durability;
+          return {};
+        },
+        [](const Config& c) { return std::string(storage::to_string(c.durability)); }),
+    place(
+        "disk.segment_bytes", "segment-bytes", "Size of one file of the log; 64MiB where little is retained",
+        [](Config& c, std::string_view t) -> Parsed {
+          std::size_t bytes = 0;
+          if (auto parsed = set_bytes(bytes, t, storage::LmdbLogStore::kSegmentBytesMax); !parsed) return parsed;
+          if (bytes < storage::LmdbLogStore::kSegmentBytesMin) return std::unexpected("must be at least 256KiB");
+          c.segment_bytes = bytes;
+          return {};
+        },
+        [](const Config& c) { return show_bytes(c.segment_bytes); }),
     place("node", "node", "This node's name", set_node, [](const Config& c) { return c.node.name; }),
     place("peers", "peers", "All members, this one among them: n1=host1:7401,n2=host2:7401; none = a single node",
           set_peers, show_peers),

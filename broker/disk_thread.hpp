@@ -66,6 +66,7 @@ class DiskThread final : public Disk {
   /// the first error nothing is written any more and every later write is answered with that error (FAULTS 41).
   void write(DiskWrite write, WriteDone done) override;
   void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override;
+  [[nodiscard]] storage::DiskSpace space() const override { return store_.space(); }
   /// Node::Founding: storage::LogStore::found, in order with the writes.
   void found(std::string cluster_id, raft::Entry config, WriteDone done);
 

@@ -14,6 +14,7 @@
 
 #include "broker/app.hpp"
 #include "broker/config.hpp"
+#include "storage/inspect.hpp"
 
 namespace weir::broker {
 namespace {
@@ -76,6 +77,25 @@ void print_settings(const LoadedConfig& loaded) {
   static_cast<void>(std::fflush(stdout));
 }
 
+using Inspection = std::expected<void, storage::Error> (*)(const std::string&, const storage::LinePrinter&);
+
+/// A look into a data folder that no node uses; exit 1 if it is damaged.
+void add_inspection(CLI::App& parent, const char* name, const char* help, Inspection inspect,
+                    const std::function<void(int exit_code)>& report) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  auto folder = std::make_shared<std::string>(Config{}.data);
+  command->add_option("--data", *folder, "Folder of the node's log")->capture_default_str();
+  command->callback([folder, inspect, report] {
+    const auto done =
+        inspect(*folder, [](const std::string& line) { static_cast<void>(std::fputs((line + "\n").c_str(), stdout)); });
+    static_cast<void>(std::fflush(stdout));
+    if (done) return;
+    if (done.error().code != storage::Errc::damaged) throw std::runtime_error(done.error().text);
+    static_cast<void>(std::fputs((done.error().text + "\n").c_str(), stderr));
+    report(1);
+  });
+}
+
 }  // namespace
 
 void add_server_commands(CLI::App& root, const std::function<void(int exit_code)>& report) {
@@ -86,6 +106,12 @@ void add_server_commands(CLI::App& root, const std::function<void(int exit_code)
   config->require_subcommand(1);
   CLI::App* show = config->add_subcommand("show", "Each setting in force and where it came from");
   show->callback([options = add_settings(*show)] { print_settings(load(*options)); });
+
+  CLI::App* look = root.add_subcommand("storage", "Look into the data folder of a node that is stopped");
+  look->require_subcommand(1);
+  add_inspection(*look, "check", "Verify every byte; exit 1 and the file's name if one is damaged",
+                 storage::check_folder, report);
+  add_inspection(*look, "dump", "Every row of every file", storage::dump_folder, report);
 }
 
 }  // namespace weir::broker

@@ -1,4 +1,4 @@
-// `weir serve` and `weir config show` (API §9). Main thread.
+// `weir serve`, `weir config show` (API §9) and `weir storage check|dump`. Main thread.
 #pragma once
 
 #include <functional>

@@ -2,64 +2,107 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
-#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace weir::storage {
 namespace {
 
-// A table rehashes when it grows. 1,024 of them, told apart by bits of the hash, keep each pause short: at 100 million
-// ids one table moves 100,000 slots of 16 bytes, about a millisecond.
+// 1,024 tables, told apart by bits of the hash: at 100 million ids a table that grows moves 100,000 slots, about a
+// millisecond.
 constexpr unsigned kShardBits = 10;
 constexpr std::size_t kShards = std::size_t{1} << kShardBits;
 
-// A place in 8 bytes: | elsewhere 1 | log index 46 | ordinal 17 |. What does not fit, and every place of a hash that
-// has several, is kept elsewhere.
+// A place in 8 bytes: | elsewhere 1 | log index 46 | ordinal 17 |. What does not fit is kept elsewhere, at this number.
 constexpr unsigned kOrdinalBits = 17;
 constexpr std::uint64_t kOrdinalLimit = std::uint64_t{1} << kOrdinalBits;
 constexpr std::uint64_t kIndexLimit = std::uint64_t{1} << 46U;
 constexpr std::uint64_t kElsewhere = std::uint64_t{1} << 63U;
+/// No place: the log begins at index 1.
+constexpr std::uint64_t kEmpty = 0;
 
-bool fits(IdPlace place) {
-  return place.log_index.value < kIndexLimit && place.ordinal < kOrdinalLimit;
-}
-std::uint64_t pack(IdPlace place) {
-  return place.log_index.value << kOrdinalBits | place.ordinal;
-}
-IdPlace unpack(std::uint64_t packed) {
-  return {raft::Index{packed >> kOrdinalBits}, static_cast<std::uint32_t>(packed & (kOrdinalLimit - 1))};
-}
+/// 12 bytes: all that is kept of an id. The fingerprint, with the shard, is 42 bits of its hash: among 100 million ids
+/// one look-up in 40,000 of a new id finds a candidate that the log then turns down.
+class Shard {
+ public:
+  void insert(std::uint32_t fingerprint, std::uint64_t place) {
+    if ((size_ + 1) * kLoadDenominator > homes_ * kLoadNumerator) grow();
+    while (!put(fingerprint, place)) grow();
+    ++size_;
+  }
 
-// The key is a hash already.
-struct TakeAsItIs {
-  using is_avalanching = std::true_type;
-  std::size_t operator()(std::uint64_t key) const noexcept { return key; }
+  /// Calls `found` with every place of this fingerprint, in order of insertion; stops when it returns false.
+  template <class Found>
+  void each(std::uint32_t fingerprint, Found found) const {
+    for (std::size_t at = home(fingerprint); at < places_.size() && places_[at] != kEmpty; ++at)
+      if (fingerprints_[at] == fingerprint && !found(places_[at])) return;
+  }
+
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return places_.capacity() * sizeof(std::uint64_t) + fingerprints_.capacity() * sizeof(std::uint32_t);
+  }
+
+ private:
+  // Full at 4/5, and a quarter larger then: from 0.64 to 0.8 of the slots are used, whatever the size.
+  static constexpr std::size_t kLoadNumerator = 4;
+  static constexpr std::size_t kLoadDenominator = 5;
+  static constexpr std::size_t kFirstHomes = 8;
+  // Behind the last home. Slots do not wrap round: so equal fingerprints stay in order when the table grows.
+  static constexpr std::size_t kTail = 24;
+
+  [[nodiscard]] std::size_t home(std::uint32_t fingerprint) const {
+    return static_cast<std::size_t>(std::uint64_t{fingerprint} * homes_ >> 32U);
+  }
+  bool put(std::uint32_t fingerprint, std::uint64_t place) {
+    std::size_t at = home(fingerprint);
+    while (at < places_.size() && places_[at] != kEmpty) ++at;
+    if (at >= places_.size()) return false;
+    places_[at] = place;
+    fingerprints_[at] = fingerprint;
+    return true;
+  }
+  void grow() {
+    const std::vector<std::uint64_t> places = std::move(places_);
+    const std::vector<std::uint32_t> fingerprints = std::move(fingerprints_);
+    bool all_in = false;
+    while (!all_in) {
+      homes_ = std::max(kFirstHomes, homes_ + homes_ / 4);
+      places_.assign(homes_ + kTail, kEmpty);
+      fingerprints_.assign(homes_ + kTail, 0);
+      all_in = true;
+      for (std::size_t at = 0; at < places.size() && all_in; ++at)
+        if (places[at] != kEmpty) all_in = put(fingerprints[at], places[at]);
+    }
+  }
+
+  std::vector<std::uint64_t> places_;
+  std::vector<std::uint32_t> fingerprints_;
+  std::size_t homes_ = 0;
+  std::size_t size_ = 0;
 };
-
-template <class Value>
-using Map = boost::unordered_flat_map<std::uint64_t, Value, TakeAsItIs>;
-
-// What boost's table takes: 15 slots and 16 bytes of marks to a group.
-template <class Value>
-std::size_t bytes_of(const Map<Value>& map) {
-  const std::size_t groups = (map.bucket_count() + 14) / 15;
-  return groups * (15 * sizeof(typename Map<Value>::value_type) + 16);
-}
 
 }  // namespace
 
-// 74 bits of each hash: `low` as the key, 10 bits of `high` for the shard. Two ids that agree in those share their
-// places, which find() may do: a place is a candidate.
 struct DedupIndex::Table {
-  struct Shard {
-    Map<std::uint64_t> places;
-    Map<std::vector<IdPlace>> elsewhere;
-  };
   std::array<Shard, kShards> shards;
+  std::vector<IdPlace> elsewhere;
   std::size_t size = 0;
 
-  [[nodiscard]] Shard& shard(IdHash hash) { return shards[hash.high >> (64 - kShardBits)]; }
+  [[nodiscard]] static std::size_t shard_of(IdHash hash) { return hash.high >> (64 - kShardBits); }
+  // Of the other half of the hash: every bit of it is as good as the next.
+  [[nodiscard]] static std::uint32_t fingerprint_of(IdHash hash) { return static_cast<std::uint32_t>(hash.low >> 32U); }
+
+  [[nodiscard]] std::uint64_t pack(IdPlace place) {
+    if (place.log_index.value < kIndexLimit && place.ordinal < kOrdinalLimit && place.log_index != raft::Index{})
+      return place.log_index.value << kOrdinalBits | place.ordinal;
+    elsewhere.push_back(place);
+    return kElsewhere | (elsewhere.size() - 1);
+  }
+  [[nodiscard]] IdPlace unpack(std::uint64_t packed) const {
+    if ((packed & kElsewhere) != 0) return elsewhere[packed & ~kElsewhere];
+    return {raft::Index{packed >> kOrdinalBits}, static_cast<std::uint32_t>(packed & (kOrdinalLimit - 1))};
+  }
 };
 
 DedupIndex::DedupIndex() : table_(std::make_unique<Table>()) {}
@@ -68,26 +111,26 @@ DedupIndex::DedupIndex(DedupIndex&&) noexcept = default;
 DedupIndex& DedupIndex::operator=(DedupIndex&&) noexcept = default;
 
 void DedupIndex::insert(IdHash hash, IdPlace place) {
-  Table::Shard& shard = table_->shard(hash);
+  table_->shards[Table::shard_of(hash)].insert(Table::fingerprint_of(hash), table_->pack(place));
   ++table_->size;
-  const auto [it, fresh] = shard.places.try_emplace(hash.low, fits(place) ? pack(place) : kElsewhere);
-  if (fresh && fits(place)) return;
-  std::vector<IdPlace>& places = shard.elsewhere[hash.low];
-  if (it->second != kElsewhere) places.push_back(unpack(it->second));
-  it->second = kElsewhere;
-  places.push_back(place);
 }
 
 std::vector<IdPlace> DedupIndex::find(IdHash hash) const {
-  const Table::Shard& shard = table_->shard(hash);
-  const auto it = shard.places.find(hash.low);
-  if (it == shard.places.end()) return {};
-  if (it->second != kElsewhere) return {unpack(it->second)};
-  return shard.elsewhere.find(hash.low)->second;
+  std::vector<IdPlace> places;
+  table_->shards[Table::shard_of(hash)].each(Table::fingerprint_of(hash), [&](std::uint64_t packed) {
+    places.push_back(table_->unpack(packed));
+    return true;
+  });
+  return places;
 }
 
 bool DedupIndex::may_contain(IdHash hash) const {
-  return table_->shard(hash).places.contains(hash.low);
+  bool found = false;
+  table_->shards[Table::shard_of(hash)].each(Table::fingerprint_of(hash), [&](std::uint64_t /*packed*/) {
+    found = true;
+    return false;
+  });
+  return found;
 }
 
 std::size_t DedupIndex::size() const {
@@ -95,11 +138,8 @@ std::size_t DedupIndex::size() const {
 }
 
 std::size_t DedupIndex::memory_bytes() const {
-  std::size_t bytes = sizeof(Table);
-  for (const Table::Shard& shard : table_->shards) {
-    bytes += bytes_of(shard.places) + bytes_of(shard.elsewhere);
-    for (const auto& [key, places] : shard.elsewhere) bytes += places.capacity() * sizeof(IdPlace);
-  }
+  std::size_t bytes = sizeof(Table) + table_->elsewhere.capacity() * sizeof(IdPlace);
+  for (const Shard& shard : table_->shards) bytes += shard.memory_bytes();
   return bytes;
 }
 

@@ -24,8 +24,8 @@ struct IdPlace {
   friend auto operator<=>(const IdPlace&, const IdPlace&) = default;
 };
 
-/// Exact over all it was told: find never misses. A place found is a candidate that the caller confirms in the log, so
-/// equal hashes of different ids cost a look-up, never an event.
+/// 15 to 19 bytes an id. Exact over all it was told: find never misses. A place found is a candidate that the caller
+/// confirms in the log, so equal hashes of different ids cost a look-up, never an event.
 class DedupIndex {
  public:
   DedupIndex();

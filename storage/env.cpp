@@ -13,16 +13,23 @@ namespace weir::storage {
 namespace {
 
 // NOSUBDIR: several files share a folder. NOTLS: a read transaction belongs to an object, not to a thread. Never
-// WRITEMAP (many times the writes) nor NOSYNC (a power cut wrecks the tree).
-constexpr unsigned kEnvFlags = MDB_NOSUBDIR | MDB_NOTLS;
+// WRITEMAP: many times the writes.
+unsigned flags_of(const Env::Options& options) {
+  unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
+  if (options.access == Env::Access::read) flags |= MDB_RDONLY | MDB_NOLOCK;
+  if (options.flush == Flush::data) flags |= MDB_NOMETASYNC;
+  if (options.flush == Flush::none) flags |= MDB_NOSYNC;
+  return flags;
+}
+
 constexpr mdb_mode_t kFileMode = 0600;
 // The unnamed table, the only one used; LMDB numbers it so.
 constexpr MDB_dbi kTable = 1;
 // Disk space is taken in steps of this size: one fallocate per so many bytes, and at most so much unused.
 constexpr std::uint64_t kReserveStep = std::uint64_t{8} << 20U;
-// What a commit writes beside its rows: a copy of the path to the root (two tables, a few levels) and the list of
-// freed pages, 8 bytes for each page freed, at most every page of the file.
-constexpr std::uint64_t kCommitOverhead = std::uint64_t{1} << 20U;
+// What a call writes beside its rows: copies of the path to the root (two tables, a few levels) and the list of freed
+// pages, 8 bytes for each page freed, at most every page of the file, which kFreeListShare pays for.
+constexpr std::uint64_t kCommitOverhead = std::uint64_t{128} << 10U;
 constexpr std::uint64_t kFreeListShare = 256;
 
 Errc errc_of(int code) {
@@ -102,23 +109,34 @@ std::expected<Env, Error> Env::open(Options options) {
   std::unique_ptr<MDB_env, Closer> env(raw);
   int code = mdb_env_set_mapsize(raw, options.map_bytes);
   if (code == 0) code = mdb_env_set_maxreaders(raw, options.readers_max);
-  if (code == 0) code = mdb_env_open(raw, options.path.c_str(), kEnvFlags, kFileMode);
+  if (code == 0) code = mdb_env_open(raw, options.path.c_str(), flags_of(options), kFileMode);
   if (code == 0) code = prepare(raw);
   MDB_stat stat{};
   if (code == 0) code = mdb_env_stat(raw, &stat);
   int fd = -1;
   if (code == 0) code = mdb_env_get_fd(raw, &fd);
   if (code != 0) return failure(options.path, "open", code);
+  // The folder's own lock says that nobody else comes; a name left behind would be taken for another file's lock.
+  static_cast<void>(unlink((options.path + "-lock").c_str()));
   struct stat file{};
   if (fstat(fd, &file) != 0) return failure(options.path, "open", errno);
   return Env(std::move(options), std::move(env), stat.ms_psize, static_cast<std::uint64_t>(file.st_size));
 }
 
-std::expected<void, Error> Env::reserve(std::uint64_t bytes) {
+std::uint64_t Env::bytes_with(std::uint64_t bytes) const {
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);
   const std::uint64_t used = (info.me_last_pgno + 1) * page_size_;
-  const std::uint64_t end = used + bytes + kCommitOverhead + used / kFreeListShare;
+  return used + bytes + kCommitOverhead + used / kFreeListShare;
+}
+
+std::expected<void, Error> Env::sync() {
+  if (const int code = mdb_env_sync(env_.get(), 1); code != 0) return failure(options_.path, "flush", code);
+  return {};
+}
+
+std::expected<void, Error> Env::reserve(std::uint64_t bytes) {
+  const std::uint64_t end = bytes_with(bytes);
   if (end <= allocated_bytes_) return {};
   if (end > options_.map_bytes) return failure(options_.path, "grow", MDB_MAP_FULL);
   int fd = -1;

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "storage/error.hpp"
 
@@ -27,26 +28,44 @@ struct Row {
   std::string_view value;
 };
 
+/// What a commit waits for.
+enum class Flush : std::uint8_t {
+  data_and_meta = 1,  ///< both of LMDB's flushes: what is committed is there after a power cut
+  data = 2,           ///< the pages only: a power cut may undo the last commit, whose pages are on disk all the same
+  none = 3,           ///< nothing: a power cut may wreck the file
+};
+
 class Env {
  public:
+  enum class Access : std::uint8_t { write = 1, read = 2 };
   struct Options {
     std::string path;  ///< the data file; LMDB puts its lock file beside it as path + "-lock"
     /// Address space taken, and the most the file can grow to. Memory and disk are used only as far as written.
     std::uint64_t map_bytes = 0;
-    /// Simultaneous ReadTxns; one more fails.
+    /// Simultaneous ReadTxns; one more fails. Not bounded with Access::read.
     std::uint32_t readers_max = 1;
+    /// read: the file must exist and nobody may write to it; no lock file is made.
+    Access access = Access::write;
+    Flush flush = Flush::data_and_meta;
   };
 
-  /// Creates the file if there is none. A file that exists was checked by visit_rows (page_file.hpp) before: LMDB
-  /// trusts what it maps.
+  /// Creates the file if there is none. The lock file is removed at once: the folder has a lock of its own. A file that
+  /// exists was checked by visit_rows (page_file.hpp) before: LMDB trusts what it maps.
   [[nodiscard]] static std::expected<Env, Error> open(Options options);
 
   [[nodiscard]] const std::string& path() const { return options_.path; }
+  /// The data file was renamed; LMDB itself knows it by its descriptor.
+  void moved_to(std::string path) { options_.path = std::move(path); }
   [[nodiscard]] std::size_t page_size() const { return page_size_; }
 
   /// Takes disk space for `bytes` of new rows in advance, so that a full disk is met before a commit and not in the
   /// middle of one. disk_full if there is none, or if the map would be exceeded: nothing was written then.
   [[nodiscard]] std::expected<void, Error> reserve(std::uint64_t bytes);
+  /// How long the file would have to be for reserve(bytes) to need nothing.
+  [[nodiscard]] std::uint64_t bytes_with(std::uint64_t bytes) const;
+
+  /// Whatever `flush` left out is durable when this returns.
+  [[nodiscard]] std::expected<void, Error> sync();
 
  private:
   friend class Txn;
@@ -119,7 +138,8 @@ class WriteTxn : public Txn {
   [[nodiscard]] std::expected<std::span<char>, Error> append(std::string_view key, std::size_t size);
   /// Removes every row with a key >= `key`.
   [[nodiscard]] std::expected<void, Error> erase_from(std::string_view key);
-  /// Durable when it returns: LMDB flushes the data, then the meta page that points to it.
+  /// Durable when it returns, as far as Options::flush goes: LMDB flushes the data, then the meta page that points to
+  /// it.
   [[nodiscard]] std::expected<void, Error> commit();
 
  private:

@@ -14,6 +14,7 @@ enum class Errc : std::uint8_t {
   version = 5,    ///< written by a format this build does not know
   setup = 6,      ///< the folder cannot be created, opened or written (path, owner, read-only mount)
   mismatch = 7,   ///< the folder belongs to another node
+  gone = 8,       ///< entries asked for were dropped from the front of the log (LogStore::drop_before)
 };
 
 struct Error {

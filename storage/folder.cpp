@@ -54,12 +54,6 @@ std::unexpected<Error> failure_errno(const std::string& path, const char* action
   return failure(errc, path, std::string("cannot ") + action + ": " + std::generic_category().message(code));
 }
 
-std::expected<void, Error> sync_folder(const std::string& path) {
-  const File folder(path, O_RDONLY | O_DIRECTORY);
-  if (folder.get() < 0 || fsync(folder.get()) != 0) return failure_errno(path, "sync the folder");
-  return {};
-}
-
 std::expected<void, Error> write_file(const std::string& path, std::string_view text) {
   const File file(path, O_WRONLY | O_CREAT | O_TRUNC);
   if (file.get() < 0) return failure_errno(path, "create the file");
@@ -109,6 +103,12 @@ bool exists(const std::string& path) {
 }
 
 }  // namespace
+
+std::expected<void, Error> sync_folder(const std::string& path) {
+  const File folder(path, O_RDONLY | O_DIRECTORY);
+  if (folder.get() < 0 || fsync(folder.get()) != 0) return failure_errno(path, "sync the folder");
+  return {};
+}
 
 DataFolder::DataFolder(DataFolder&& other) noexcept
     : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)), generation_(std::move(other.generation_)) {}

@@ -16,6 +16,9 @@
 
 namespace weir::storage {
 
+/// Names in the folder are durable when this returns.
+[[nodiscard]] std::expected<void, Error> sync_folder(const std::string& path);
+
 class DataFolder {
  public:
   /// Makes the folder if it is missing (not its parents) and locks it. in_use if another store has it; setup if it

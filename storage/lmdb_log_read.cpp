@@ -1,5 +1,7 @@
 // Reading: a short transaction, every chunk verified, its entries copied into one shared buffer.
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -13,6 +15,7 @@ namespace {
 struct Wanted {
   raft::Index next;
   raft::Index last;
+  raft::Index segment_last;  ///< what a rolled segment has behind it was truncated
   std::size_t bytes_left;
   bool done = false;
 };
@@ -26,8 +29,8 @@ struct Range {
 Range take_range(const ChunkView& chunk, Wanted& wanted) {
   Range range;
   std::size_t offset = 0;
-  for (raft::Index index = chunk.header().first_index; index <= chunk.last_index() && !wanted.done;
-       index = index.next()) {
+  const raft::Index end = std::min(chunk.last_index(), wanted.segment_last);
+  for (raft::Index index = chunk.header().first_index; index <= end && !wanted.done; index = index.next()) {
     const std::size_t data_size = record_at(chunk.body(), offset).data.size();
     offset += record_size(data_size);
     if (index < wanted.next) {
@@ -67,6 +70,26 @@ std::expected<ChunkView, Error> verify(const Row& row, const std::string& path, 
   return chunk;
 }
 
+// Adds what is wanted of one segment.
+std::expected<void, Error> read_segment(const Segment& segment, Wanted& wanted, std::vector<raft::Entry>& entries) {
+  auto txn = ReadTxn::begin(segment.env);
+  if (!txn) return std::unexpected(std::move(txn.error()));
+  auto cursor = txn->cursor();
+  if (!cursor) return std::unexpected(std::move(cursor.error()));
+  auto row = cursor->seek_at_or_before(segment_key(wanted.next));
+  if (row && *row && index_of_key((*row)->key) == raft::Index{0}) row = cursor->next();  // the head
+  while (row && *row && !wanted.done && wanted.next <= wanted.segment_last) {
+    auto chunk = verify(**row, segment.env.path(), segment.record.segment_id);
+    if (!chunk) return std::unexpected(std::move(chunk.error()));
+    const raft::Index from = wanted.next;
+    const Range range = take_range(*chunk, wanted);
+    if (range.end > range.begin) copy_entries(*chunk, from, range, entries);
+    row = cursor->next();
+  }
+  if (!row) return std::unexpected(std::move(row.error()));
+  return {};
+}
+
 /// Holds one of the places that LMDB's reader table has.
 class ReaderSlot {
  public:
@@ -87,22 +110,20 @@ std::expected<std::vector<raft::Entry>, Error> LmdbLogStore::read(raft::Index fi
   const ReaderSlot slot(readers_);
   std::vector<raft::Entry> entries;
   if (first > last) return entries;
-  auto txn = ReadTxn::begin(log_);
-  if (!txn) return std::unexpected(std::move(txn.error()));
-  auto cursor = txn->cursor();
-  if (!cursor) return std::unexpected(std::move(cursor.error()));
-  auto row = cursor->seek_at_or_before(segment_key(first));
-  if (row && *row && index_of_key((*row)->key) == raft::Index{0}) row = cursor->next();  // the head, of an empty log
-  Wanted wanted{first, last, bytes_max};
-  while (row && *row && !wanted.done) {
-    auto chunk = verify(**row, log_.path(), segment_id_);
-    if (!chunk) return std::unexpected(std::move(chunk.error()));
-    const raft::Index from = wanted.next;
-    const Range range = take_range(*chunk, wanted);
-    if (range.end > range.begin) copy_entries(*chunk, from, range, entries);
-    row = cursor->next();
+  // Kept until the end: a segment that is dropped meanwhile stays mapped for as long as it is read.
+  const std::shared_ptr<const Segments> chain = segments();
+  if (first < chain->front()->record.first_index)
+    return std::unexpected(Error{Errc::gone, "entry " + std::to_string(first.value) +
+                                                 " was dropped from the log; the first is " +
+                                                 std::to_string(chain->front()->record.first_index.value)});
+  Wanted wanted{first, last, last, bytes_max};
+  const auto after = std::ranges::upper_bound(
+      *chain, first, {}, [](const std::shared_ptr<const Segment>& segment) { return segment->record.first_index; });
+  for (auto segment = std::prev(after); segment != chain->end() && !wanted.done; ++segment) {
+    const auto following = std::next(segment);
+    wanted.segment_last = following == chain->end() ? last : (*following)->record.first_index.prev();
+    if (auto done = read_segment(**segment, wanted, entries); !done) return std::unexpected(std::move(done.error()));
   }
-  if (!row) return std::unexpected(std::move(row.error()));
   return entries;
 }
 

@@ -3,19 +3,17 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <random>
 #include <utility>
 
-#include "storage/write_plan.hpp"
+#include "storage/segment_open.hpp"
 
 namespace weir::storage {
 namespace {
 
 constexpr raft::Index kFirstIndex{1};
 constexpr std::size_t kNodeNameSizeMax = 255;
-// Besides read()'s: what Env::open itself uses.
-constexpr std::uint32_t kSpareReaders = 4;
 
 constexpr const char* kWayOut =
     "; put it back, or move the whole data folder away and start again: the node then joins as a new member and copies "
@@ -28,45 +26,21 @@ std::unexpected<Error> failure(Errc code, const std::string& path, const std::st
 std::string state_path(const std::string& generation) {
   return generation + "/state.mdb";
 }
-std::string segment_path(const std::string& generation, raft::Index first_index) {
-  return generation + "/" + segment_file_name(first_index);
-}
-
-std::uint64_t random_number() {
-  std::random_device device;
-  std::uint64_t number = 0;
-  while (number == 0) number = std::uint64_t{device()} << 32U | device();
-  return number;
-}
-
-Env::Options log_options(const std::string& path, std::uint64_t bytes_max) {
-  return {path, bytes_max, LmdbLogStore::kReadersMax + kSpareReaders};
-}
 
 std::expected<void, Error> create_generation(DataFolder& folder, const LmdbLogStore::Options& options) {
   auto generation = folder.begin_generation();
   if (!generation) return std::unexpected(std::move(generation.error()));
-  const SegmentRecord record{kFirstIndex, random_number()};
-  {
-    auto log = Env::open(log_options(segment_path(*generation, kFirstIndex), options.log_bytes_max));
-    if (!log) return std::unexpected(std::move(log.error()));
-    auto txn = WriteTxn::begin(*log);
-    if (!txn) return std::unexpected(std::move(txn.error()));
-    const SegmentHead head{record.segment_id, record.first_index, 0, 0};
-    if (auto put = txn->put(segment_key(raft::Index{0}), encode_segment_head(head)); !put) return put;
-    if (auto committed = txn->commit(); !committed) return committed;
-  }
-  auto state = StateFile::create(state_path(*generation), {options.node_name, random_number(), ""}, {&record, 1});
+  const SegmentHead head{random_id(), kFirstIndex, 0, 0, {}};
+  const SegmentRecord record{head.first_index, head.segment_id};
+  if (auto segment = create_segment(*generation, head, 0, options, nullptr); !segment)
+    return std::unexpected(std::move(segment.error()));
+  auto state = StateFile::create(state_path(*generation), {options.node_name, random_id(), ""}, {&record, 1});
   if (!state) return std::unexpected(std::move(state.error()));
   return folder.finish_generation();
 }
 
-// The file must be there; LMDB's lock file beside it, from a process that is gone or from another build of LMDB, must
-// not (FAULTS 53): the folder's own lock says that nobody uses it.
 std::expected<void, Error> expect_data_file(const std::string& path) {
   if (access(path.c_str(), F_OK) != 0) return failure(Errc::damaged, path, std::string("is missing") + kWayOut);
-  if (unlink((path + "-lock").c_str()) != 0 && errno != ENOENT)
-    return failure(Errc::setup, path + "-lock", "cannot be removed; is the data folder writable?");
   return {};
 }
 
@@ -81,27 +55,56 @@ std::expected<StateFile, Error> open_state(const std::string& generation, const 
   return state;
 }
 
+raft::Term last_term(const RecoveredLog& log) {
+  if (!log.lost.empty()) return log.lost.back().entries.back().term;
+  return log.term_runs.empty() ? raft::Term{} : log.term_runs.back().term;
+}
+
 // DESIGN §3: a term in the log that the node does not remember means that a vote may be forgotten, too.
 std::expected<void, Error> check_terms(const std::string& path, const raft::HardState& state, const RecoveredLog& log) {
-  if (log.term_runs.empty() || state.current_term >= log.term_runs.back().term) return {};
+  if (state.current_term >= last_term(log)) return {};
   return failure(Errc::damaged, path,
                  "its current term " + std::to_string(state.current_term.value) + " is below the log's last term " +
-                     std::to_string(log.term_runs.back().term.value) +
+                     std::to_string(last_term(log).value) +
                      "; it is older than the log, do not mix copies: move the whole data folder away and start again");
 }
 
 // found() was cut short between its two commits: an entry of term 1 in a store that never heard of a term or a cluster.
+// The entry may stand in the log, or be found behind it.
 bool is_half_founded(const StateFile& state, const RecoveredLog& log) {
-  return state.identity().cluster_id.empty() && state.hard_state() == raft::HardState{} &&
-         log.last_index == kFirstIndex && log.first_command == raft::Command::config &&
-         log.term_runs.back().term == raft::Term{1};
+  if (!state.identity().cluster_id.empty() || state.hard_state() != raft::HardState{}) return false;
+  if (last_term(log) != raft::Term{1}) return false;
+  if (log.lost.empty()) return log.last_index == kFirstIndex && log.first_command == raft::Command::config;
+  const std::vector<raft::Entry>& entries = log.lost.front().entries;
+  return log.last_index == kFirstIndex.prev() && log.lost.size() == 1 && entries.size() == 1 &&
+         entries.front().command == raft::Command::config;
 }
 
 }  // namespace
 
+std::string_view to_string(Durability durability) {
+  switch (durability) {
+    case Durability::two_flushes:
+      return "two-flushes";
+    case Durability::one_flush:
+      return "one-flush";
+    case Durability::os:
+      return "os";
+  }
+  return "?";
+}
+
+std::optional<Durability> parse_durability(std::string_view text) {
+  for (const Durability durability : {Durability::two_flushes, Durability::one_flush, Durability::os})
+    if (text == to_string(durability)) return durability;
+  return std::nullopt;
+}
+
 std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options options) {
   if (options.node_name.empty() || options.node_name.size() > kNodeNameSizeMax)
     return failure(Errc::setup, options.folder, "a node's name has 1 to 255 bytes");
+  if (options.segment_bytes < kSegmentBytesMin || options.segment_bytes > kSegmentBytesMax)
+    return failure(Errc::setup, options.folder, "a segment has 256 KiB to 4 GiB");
   auto folder = DataFolder::open(options.folder);
   if (!folder) return std::unexpected(std::move(folder.error()));
   if (!folder->generation())
@@ -111,48 +114,86 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
   const std::string& generation = *folder->generation();
   auto state = open_state(generation, options.node_name);
   if (!state) return std::unexpected(std::move(state.error()));
-  if (state->segments().size() != 1)
-    return failure(Errc::version, state->path(), "lists several segments; run a newer weir");
-  const SegmentRecord& record = state->segments().front();
-  const std::string path = segment_path(generation, record.first_index);
-  if (auto there = expect_data_file(path); !there) return std::unexpected(std::move(there.error()));
-  auto recovered = recover_segment(path, record);
-  if (!recovered) return std::unexpected(std::move(recovered.error()));
-
-  const bool half_founded = is_half_founded(*state, *recovered);
-  if (!half_founded)
-    if (auto ok = check_terms(state->path(), state->hard_state(), *recovered); !ok)
-      return std::unexpected(std::move(ok.error()));
-  auto log = Env::open(log_options(path, options.log_bytes_max));
+  if (state->segments().empty()) return failure(Errc::damaged, state->path(), "lists no segment");
+  if (auto taken = take_over_version_1(generation, state->segments()); !taken)
+    return std::unexpected(std::move(taken.error()));
+  for (const SegmentRecord& record : state->segments())
+    if (auto there = expect_data_file(generation + "/" + segment_file_name(record)); !there)
+      return std::unexpected(std::move(there.error()));
+  if (auto removed = remove_lock_files(generation); !removed) return std::unexpected(std::move(removed.error()));
+  auto log = recover_log(generation, state->segments());
   if (!log) return std::unexpected(std::move(log.error()));
-  std::unique_ptr<LmdbLogStore> store(
-      new LmdbLogStore(std::move(*folder), std::move(*state), std::move(*log), std::move(*recovered)));
-  if (half_founded)
-    if (auto dropped = store->drop_half_founded(); !dropped) return std::unexpected(std::move(dropped.error()));
+  const bool half_founded = is_half_founded(*state, *log);
+  if (!half_founded)
+    if (auto ok = check_terms(state->path(), state->hard_state(), *log); !ok)
+      return std::unexpected(std::move(ok.error()));
+  if (auto tidied = remove_left_over_files(generation, state->segments(), log->chain.sequence + log->lost.size());
+      !tidied)
+    return std::unexpected(std::move(tidied.error()));
+
+  auto opened = open_segments(generation, state->segments(), log->heads, options);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  const std::vector<LostChunk> lost = std::move(log->lost);
+  std::vector<raft::Index> config_entries = std::move(log->config_entries);
+  for (const LostChunk& chunk : lost)
+    for (const raft::Entry& entry : chunk.entries)
+      if (entry.command == raft::Command::config) config_entries.push_back(entry.index);
+  std::unique_ptr<LmdbLogStore> store(new LmdbLogStore(std::move(options), std::move(*folder), std::move(*state),
+                                                       std::move(opened->segments), std::move(opened->active),
+                                                       std::move(*log)));
+  if (auto done = half_founded ? store->drop_half_founded(lost.size()) : store->restore(lost); !done)
+    return std::unexpected(std::move(done.error()));
+  store->recovered_ = {.hard_state = store->state_.hard_state(),
+                       .term_runs = store->term_runs_,
+                       .first_index = store->first_index(),
+                       .last_index = store->last_index_,
+                       .config_entries = half_founded ? std::vector<raft::Index>{} : std::move(config_entries)};
   return store;
 }
 
-LmdbLogStore::LmdbLogStore(DataFolder folder, StateFile state, Env log, RecoveredLog recovered)
-    : folder_(std::move(folder)),
+LmdbLogStore::LmdbLogStore(Options options, DataFolder folder, StateFile state, Segments segments, SegmentPtr active,
+                           RecoveredLog recovered)
+    : options_(std::move(options)),
+      folder_(std::move(folder)),
       state_(std::move(state)),
-      log_(std::move(log)),
-      recovered_{.hard_state = state_.hard_state(),
-                 .term_runs = recovered.term_runs,
-                 .first_index = recovered.head.first_index,
-                 .last_index = recovered.last_index,
-                 .config_entries = std::move(recovered.config_entries)},
-      segment_id_(recovered.head.segment_id),
-      head_(recovered.head),
+      files_({.folder = *folder_.generation(),
+              .segment_bytes = options_.segment_bytes,
+              .bytes_per_s = options_.prepare_bytes_per_s}),
+      segments_(std::make_shared<const Segments>(std::move(segments))),
+      active_(std::move(active)),
+      head_(active_->head),
+      active_used_(recovered.last_index >= head_.first_index),
       term_runs_(std::move(recovered.term_runs)),
       last_index_(recovered.last_index),
       chain_(recovered.chain) {}
 
-std::expected<void, Error> LmdbLogStore::drop_half_founded() {
-  WritePlan plan;
-  plan.truncate_from = kFirstIndex;
-  if (auto dropped = write_plan(plan); !dropped) return dropped;
-  recovered_ = {.hard_state = state_.hard_state(), .term_runs = {}, .first_index = kFirstIndex, .last_index = {}};
-  return {};
+std::expected<void, Error> LmdbLogStore::drop_half_founded(std::size_t lost_chunks) {
+  // Also when the entry is only found by a scan: its sequence must never be given to another.
+  chain_.sequence += lost_chunks;
+  Entries none;
+  return truncate(kFirstIndex, none);
+}
+
+// Into a segment of their own, listed when they are in it: the file where they were found is not touched, so this can
+// be cut short and begun again at any point.
+std::expected<void, Error> LmdbLogStore::restore(const std::vector<LostChunk>& lost) {
+  if (lost.empty()) return {};
+  std::uint64_t bytes = 0;
+  std::vector<const raft::Entry*> entries;
+  for (const LostChunk& chunk : lost) {
+    bytes += kCommitBytes;
+    for (const raft::Entry& entry : chunk.entries) bytes += record_size(entry.data.size());
+  }
+  auto fresh = begin_segment(last_index_.next(), bytes);
+  if (!fresh) return std::unexpected(std::move(fresh.error()));
+  enter(*fresh);
+  for (const LostChunk& chunk : lost) {
+    entries.clear();
+    for (const raft::Entry& entry : chunk.entries) entries.push_back(&entry);
+    if (auto put = put_chunks(entries); !put) return put;
+  }
+  if (auto synced = (*fresh)->env.sync(); !synced) return synced;
+  return commit(*fresh, state_.hard_state());
 }
 
 }  // namespace weir::storage

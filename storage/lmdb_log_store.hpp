@@ -1,13 +1,16 @@
-// The LogStore on a real disk: chunks of entries in an LMDB file, hard state in another (storage/README.md).
+// The LogStore on a real disk: chunks of entries in a chain of LMDB files, hard state in another (storage/README.md).
 //
-// Thread rule: as LogStore: one thread calls found and append; read may be called from any thread at the same time.
-// Owns its folder from open() until it is destroyed: no other store, in this process or another, can open it.
+// Thread rule: as LogStore: one thread calls found, append and drop_before; read, first_index and space may be called
+// from any thread at the same time. Owns its folder from open() until it is destroyed: no other store, in this process
+// or another, can open it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <semaphore>
 #include <span>
 #include <string>
@@ -18,33 +21,64 @@
 #include "storage/folder.hpp"
 #include "storage/log_recovery.hpp"
 #include "storage/log_store.hpp"
+#include "storage/segment_files.hpp"
 #include "storage/state_file.hpp"
 
 namespace weir::storage {
 
-struct WritePlan;
 struct KeptRecords;
+
+/// When append() returns. Votes and terms (state.mdb) are always flushed in full.
+enum class Durability : std::uint8_t {
+  two_flushes = 1,  ///< LMDB's own way: pages, then the meta page that points to them
+  /// Pages only; a power cut may undo the last commit's meta page, and opening finds its chunk by a scan. The same
+  /// promise at half the cost.
+  one_flush = 2,
+  /// Nothing is flushed until a segment is full: a power cut loses what was acknowledged and may wreck the file. For
+  /// clusters that trust in never losing power on a majority at once.
+  os = 3,
+};
+
+/// two-flushes, one-flush, os.
+[[nodiscard]] std::string_view to_string(Durability durability);
+[[nodiscard]] std::optional<Durability> parse_durability(std::string_view text);
+
+/// One file of the log, opened. Only the newest is written to.
+struct Segment {
+  SegmentRecord record;
+  SegmentHead head;  ///< as it was when the segment was begun or opened
+  Env env;
+};
+/// In the order of their indexes; never empty.
+using Segments = std::vector<std::shared_ptr<const Segment>>;
 
 class LmdbLogStore final : public LogStore {
  public:
-  struct Options {
-    /// Created if missing; its parent must exist.
-    std::string folder;
-    /// The node's name, 1..255 bytes. Must be the one that the folder was created with.
-    std::string node_name;
-    /// Most that the log's one file may grow to, in address space at once, on disk as it is written. append answers
-    /// disk_full beyond. Goes away when segments roll.
-    std::uint64_t log_bytes_max = kLogBytesMax;
-  };
-
-  /// 256 GiB: of the 128 TiB of address space little, and several stores fit into the part that sanitizers leave.
-  static constexpr std::uint64_t kLogBytesMax = std::uint64_t{256} << 30U;
+  /// 256 GiB of log are 1,000 files; small enough to be dropped, checked and fetched again one by one.
+  static constexpr std::uint64_t kSegmentBytes = std::uint64_t{256} << 20U;
+  static constexpr std::uint64_t kSegmentBytesMin = std::uint64_t{256} << 10U;
+  static constexpr std::uint64_t kSegmentBytesMax = std::uint64_t{4} << 30U;
+  /// 256 MiB in 4 s: a quarter of what a slow disk writes.
+  static constexpr std::uint64_t kPrepareBytesPerS = std::uint64_t{64} << 20U;
   /// A chunk that has reached this size is closed; so a chunk is at most this and one entry.
   static constexpr std::size_t kChunkBytesTarget = std::size_t{1} << 20U;
   /// Entries above this are a bug of the caller: nothing larger fits through a peer's frame (16 MiB).
   static constexpr std::size_t kEntryDataBytesMax = std::size_t{16} << 20U;
   /// Threads inside read() at the same time; one more waits its turn (FAULTS 50).
   static constexpr std::uint32_t kReadersMax = 64;
+
+  struct Options {
+    /// Created if missing; its parent must exist.
+    std::string folder;
+    /// The node's name, 1..255 bytes. Must be the one that the folder was created with.
+    std::string node_name;
+    /// Size at which a file of the log is full, kSegmentBytesMin..kSegmentBytesMax; a file can become larger by what
+    /// one call of append brings.
+    std::uint64_t segment_bytes = kSegmentBytes;
+    Durability durability = Durability::two_flushes;
+    /// How fast the next file is written ahead; 0 = as fast as it goes.
+    std::uint64_t prepare_bytes_per_s = kPrepareBytesPerS;
+  };
 
   /// Opens the folder, or makes a new one with a fresh incarnation. Reads every byte of the log and verifies it.
   [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open(Options options);
@@ -53,33 +87,81 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] const raft::Recovered& recovered() const override { return recovered_; }
   [[nodiscard]] std::expected<void, Error> found(std::string_view cluster_id, const raft::Entry& config) override;
   [[nodiscard]] std::expected<void, Error> append(std::span<const LogWrite> writes) override;
+  [[nodiscard]] std::expected<void, Error> drop_before(raft::Index index) override;
+  [[nodiscard]] raft::Index first_index() const override;
+  [[nodiscard]] DiskSpace space() const override { return files_.space(); }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, Error> read(raft::Index first, raft::Index last,
                                                                     std::size_t bytes_max) const override;
 
+  /// The files of the log, oldest first. From any thread.
+  [[nodiscard]] std::vector<std::string> segment_paths() const;
+  /// Returns when the next file is prepared, if one was due, and dropped ones are removed: for tests and benchmarks.
+  void wait_for_background() { files_.wait_until_idle(); }
+
  private:
+  using Done = std::expected<void, Error>;
   using Entries = std::span<const raft::Entry* const>;
+  using SegmentPtr = std::shared_ptr<Segment>;
+  /// Per commit, beside the chunk itself: its rounding to pages and the copied path to the root.
+  static constexpr std::uint64_t kCommitBytes = std::uint64_t{64} << 10U;
+  enum class Piece : std::uint8_t { first = 1, further = 2 };
 
-  LmdbLogStore(DataFolder folder, StateFile state, Env log, RecoveredLog recovered);
+  /// One call of append, or a part of a large one: what goes into one segment.
+  struct Step {
+    std::optional<raft::HardState> hard_state;
+    std::optional<raft::Index> truncate_from;
+    Entries entries;
+  };
 
-  [[nodiscard]] std::expected<void, Error> drop_half_founded();
-  [[nodiscard]] std::expected<void, Error> write_plan(const WritePlan& plan);
-  /// Removes entries from `from` on; as many of `rest` as fit go into the same commit.
-  [[nodiscard]] std::expected<void, Error> truncate(raft::Index from, Entries& rest);
+  LmdbLogStore(Options options, DataFolder folder, StateFile state, Segments segments, SegmentPtr active,
+               RecoveredLog recovered);
+
+  // --- opening (lmdb_log_store.cpp)
+  [[nodiscard]] Done drop_half_founded(std::size_t lost_chunks);
+  [[nodiscard]] Done restore(const std::vector<LostChunk>& lost);
+
+  // --- writing (lmdb_log_append.cpp)
+  [[nodiscard]] Done write(const Step& step, Piece piece);
+  [[nodiscard]] Done write_to_disk(const Step& step, const SegmentPtr& fresh);
+  /// Removes entries from `from` on, which is in the active segment; as many of `rest` as fit go into the same commit.
+  [[nodiscard]] Done truncate(raft::Index from, Entries& rest);
+  [[nodiscard]] Done put_chunks(Entries rest);
   /// Puts one chunk of `kept` and the first of `rest`, which it takes off.
-  [[nodiscard]] std::expected<void, Error> put_chunk(WriteTxn& txn, const KeptRecords& kept, Entries& rest);
+  [[nodiscard]] Done put_chunk(WriteTxn& txn, const KeptRecords& kept, Entries& rest);
+  std::unexpected<Error> fail(Error error);
+
+  // --- rolling (lmdb_log_roll.cpp)
+  [[nodiscard]] bool must_roll(const Step& step, std::uint64_t bytes) const;
+  /// Makes the file of a segment that continues the log behind `first`.prev(), with room for `bytes`. Nothing names it
+  /// yet: a crash from here until commit() leaves a file that the next opening removes.
+  [[nodiscard]] std::expected<SegmentPtr, Error> begin_segment(raft::Index first, std::uint64_t bytes);
+  [[nodiscard]] std::expected<SegmentHead, Error> head_for(raft::Index first) const;
+  /// From now on the writer's variables speak of this segment.
+  void enter(const SegmentPtr& segment);
+  /// The log consists of the segments before `fresh` and of it: durable, and seen by readers.
+  [[nodiscard]] Done commit(const SegmentPtr& fresh, const raft::HardState& hard_state);
+  void publish(Segments segments);
+  void remove_files(const Segments& dropped);
+
+  [[nodiscard]] std::shared_ptr<const Segments> segments() const;
 
   // Declared first, so released last.
+  const Options options_;
   DataFolder folder_;
   StateFile state_;
-  Env log_;
   raft::Recovered recovered_;
-  const std::uint64_t segment_id_;
+  SegmentFiles files_;
+
+  mutable std::mutex segments_mutex_;  // held to copy or replace the pointer (docs/decisions/0008)
+  std::shared_ptr<const Segments> segments_;
 
   // The writer's view of what is durable.
-  SegmentHead head_;                      ///< as in the file
+  SegmentPtr active_;                     ///< the last of segments_
+  SegmentHead head_;                      ///< as in its file
+  bool active_used_ = false;              ///< something was written behind the head
   std::vector<raft::TermRun> term_runs_;  ///< of every entry up to last_index_
   raft::Index last_index_;
-  ChainEnd chain_;      ///< the chunk that holds last_index_
+  ChainEnd chain_;      ///< the chunk that holds last_index_; the highest sequence used
   std::string failed_;  ///< what broke the store for writing; empty = nothing
 
   mutable std::counting_semaphore<kReadersMax> readers_{kReadersMax};

@@ -1,9 +1,11 @@
 #include "storage/log_recovery.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "storage/page_file.hpp"
+#include "storage/tail_scan.hpp"
 
 namespace weir::storage {
 namespace {
@@ -19,24 +21,32 @@ std::unexpected<Error> damaged(std::string text) {
   return std::unexpected(Error{Errc::damaged, std::move(text)});
 }
 
+// One segment's rows, one after the other, added to the log so far.
 class Recovery {
  public:
-  explicit Recovery(const SegmentRecord& record) : record_(record) {}
+  /// `end`: the first index of the next segment, if there is one.
+  Recovery(RecoveredLog& log, const SegmentRecord& record, std::optional<raft::Index> end)
+      : log_(log), record_(record), end_(end) {}
 
   std::expected<void, Error> row(std::string_view key, std::string_view value) {
     if (key.size() != kKeySize) return damaged("a row has a key of another format");
     const raft::Index index = index_of_key(key);
     if (index == kHeadIndex) return head(value);
+    // What a truncation left behind in a file that had rolled: nobody reads it.
+    if (end_ && index >= *end_) return {};
     auto taken = chunk(index, value);
     if (!taken) taken.error().text = "at index " + std::to_string(index.value) + ": " + taken.error().text;
     return taken;
   }
 
-  std::expected<RecoveredLog, Error> finish() {
+  std::expected<void, Error> finish() {
     if (!has_head_) return damaged("the segment's head is missing");
+    if (end_ && log_.last_index.next() != *end_)
+      return damaged("it ends at index " + std::to_string(log_.last_index.value) + ", but the next segment begins at " +
+                     std::to_string(end_->value));
     // A truncation may have removed chunks with higher sequences than the last one that is left.
-    log_.chain.sequence = std::max(log_.chain.sequence, log_.head.sequence_floor);
-    return std::move(log_);
+    log_.chain.sequence = std::max(log_.chain.sequence, log_.heads.back().sequence_floor);
+    return {};
   }
 
  private:
@@ -45,8 +55,14 @@ class Recovery {
     if (!head) return std::unexpected(std::move(head.error()));
     if (head->segment_id != record_.segment_id || head->first_index != record_.first_index)
       return damaged("it is not the segment that state.mdb names");
-    log_.head = *head;
-    log_.chain.checksum = head->previous_checksum;
+    if (log_.heads.empty()) {
+      log_.chain.checksum = head->previous_checksum;
+      log_.last_index = head->first_index.prev();
+    } else if (head->previous_checksum != log_.chain.checksum ||
+               head->previous_term != term_at(log_.term_runs, log_.last_index)) {
+      return damaged("it does not continue the segment before");
+    }
+    log_.heads.push_back(*head);
     has_head_ = true;
     return {};
   }
@@ -55,50 +71,85 @@ class Recovery {
     auto chunk = ChunkView::verify(value);
     if (!chunk) return std::unexpected(std::move(chunk.error()));
     const ChunkHeader& header = chunk->header();
-    const raft::Index expected = log_.last_index == raft::Index{} ? record_.first_index : log_.last_index.next();
-    if (!has_head_ || header.first_index != index || index != expected || header.segment_id != record_.segment_id)
+    if (!has_head_ || header.first_index != index || index != log_.last_index.next() ||
+        header.segment_id != record_.segment_id)
       return damaged("the chunk belongs to another place");
-    if (header.previous_checksum != log_.chain.checksum || header.sequence <= log_.chain.sequence)
+    if (header.previous_checksum != log_.chain.checksum || header.sequence <= last_sequence_)
       return damaged("the chunk does not continue the one before");
     std::size_t offset = 0;
     for (std::uint32_t number = 0; number < header.count; ++number) {
+      const raft::Index at = header.first_index + number;
+      if (end_ && at >= *end_) break;
       const RecordView record = record_at(chunk->body(), offset);
       if (!log_.term_runs.empty() && record.term < log_.term_runs.back().term)
         return damaged("the terms of the log fall");
       if (log_.term_runs.empty()) log_.first_command = record.command;
-      if (record.command == raft::Command::config) log_.config_entries.push_back(header.first_index + number);
-      extend_runs(log_.term_runs, header.first_index + number, record.term);
+      if (record.command == raft::Command::config) log_.config_entries.push_back(at);
+      extend_runs(log_.term_runs, at, record.term);
+      log_.last_index = at;
       offset += record_size(record.data.size());
     }
-    log_.last_index = chunk->last_index();
-    log_.chain = chunk->chain_end();
+    last_sequence_ = header.sequence;
+    log_.chain.checksum = chunk->checksum();
+    log_.chain.sequence = std::max(log_.chain.sequence, header.sequence);
     return {};
   }
 
+  RecoveredLog& log_;
   const SegmentRecord& record_;
-  RecoveredLog log_;
+  std::optional<raft::Index> end_;
+  std::uint64_t last_sequence_ = 0;
   bool has_head_ = false;
 };
 
-}  // namespace
-
-std::expected<RecoveredLog, Error> recover_segment(const std::string& path, const SegmentRecord& record) {
-  Recovery recovery(record);
+std::expected<void, Error> recover_segment(const std::string& path, Recovery recovery) {
   bool own_words = true;  // the visitor's errors do not name the file, visit_rows' own do
-  auto visited = visit_rows(path, [&](std::string_view key, std::string_view value) {
+  auto result = visit_rows(path, [&](std::string_view key, std::string_view value) {
     auto taken = recovery.row(key, value);
     own_words = taken.has_value();
     return taken;
   });
-  if (!visited) {
-    Error error = std::move(visited.error());
-    if (!own_words) error.text = path + ": " + error.text;
-    if (error.code == Errc::damaged) error.text += kWayOut;
-    return std::unexpected(std::move(error));
+  if (result) {
+    result = recovery.finish();
+    own_words = false;
   }
-  auto log = recovery.finish();
-  if (!log) return std::unexpected(Error{log.error().code, path + ": " + log.error().text + kWayOut});
+  if (result) return result;
+  Error error = std::move(result.error());
+  if (!own_words) error.text = path + ": " + error.text;
+  if (error.code == Errc::damaged) error.text += kWayOut;
+  return std::unexpected(std::move(error));
+}
+
+}  // namespace
+
+std::expected<RecoveredLog, Error> recover_log(const std::string& generation, std::span<const SegmentRecord> records) {
+  RecoveredLog log;
+  for (std::size_t number = 0; number < records.size(); ++number) {
+    std::optional<raft::Index> end;
+    if (number + 1 < records.size()) end = records[number + 1].first_index;
+    const std::string path = generation + "/" + segment_file_name(records[number]);
+    if (auto done = recover_segment(path, Recovery(log, records[number], end)); !done)
+      return std::unexpected(std::move(done.error()));
+  }
+  // Only the newest segment may have a commit that was not flushed to its end: rolling flushes the one before.
+  const std::string newest = generation + "/" + segment_file_name(records.back());
+  auto lost = find_lost_chunks(newest, records.back().segment_id, log.chain, log.last_index);
+  if (!lost) return std::unexpected(std::move(lost.error()));
+  log.lost = std::move(*lost);
   return log;
+}
+
+std::expected<std::uint64_t, Error> highest_sequence(const std::string& path) {
+  std::uint64_t highest = 0;
+  auto visited = visit_rows(path, [&](std::string_view key, std::string_view value) -> std::expected<void, Error> {
+    if (key.size() != kKeySize || index_of_key(key) == kHeadIndex) return {};
+    auto chunk = ChunkView::verify(value);
+    if (!chunk) return std::unexpected(std::move(chunk.error()));
+    highest = std::max(highest, chunk->header().sequence);
+    return {};
+  });
+  if (!visited) return std::unexpected(std::move(visited.error()));
+  return highest;
 }
 
 void truncate_runs(std::vector<raft::TermRun>& runs, raft::Index index) {
@@ -107,6 +158,11 @@ void truncate_runs(std::vector<raft::TermRun>& runs, raft::Index index) {
 
 void extend_runs(std::vector<raft::TermRun>& runs, raft::Index index, raft::Term term) {
   if (runs.empty() || runs.back().term != term) runs.push_back({term, index});
+}
+
+raft::Term term_at(const std::vector<raft::TermRun>& runs, raft::Index index) {
+  const auto after = std::ranges::upper_bound(runs, index, {}, &raft::TermRun::first);
+  return after == runs.begin() ? raft::Term{} : std::prev(after)->term;
 }
 
 }  // namespace weir::storage

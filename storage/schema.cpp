@@ -32,7 +32,8 @@ constexpr std::size_t kHardStateSize = 40;
 constexpr std::size_t kIdentityFixedSize = 26;
 constexpr std::size_t kSegmentListFixedSize = 24;
 constexpr std::size_t kSegmentRecordSize = 16;
-constexpr std::size_t kSegmentHeadSize = 48;
+constexpr std::size_t kSegmentHeadSize = 56;
+constexpr std::size_t kSegmentHeadSizeOfVersion1 = 48;
 constexpr std::size_t kNameSizeMax = 255;
 
 // LMDB keeps a value in the leaf page itself when, with its key, it fits twice into one; anything above this goes into
@@ -100,6 +101,11 @@ std::size_t write_record(char* out, const raft::Entry& entry) {
   const std::size_t end = kRecordHeaderSize + entry.data.size();
   std::memset(out + end, 0, size - end);
   return size;
+}
+
+std::string digits_of(raft::Index index) {
+  const std::string digits = std::to_string(index.value);
+  return std::string(20 - digits.size(), '0') + digits;
 }
 
 // The records fill the body exactly and their terms never fall: then record_at is safe at every one of them.
@@ -195,9 +201,15 @@ raft::Index index_of_key(std::string_view key) {
   return raft::Index{load_u64(little, 0)};
 }
 
-std::string segment_file_name(raft::Index first_index) {
-  const std::string digits = std::to_string(first_index.value);
-  return "segment-" + std::string(20 - digits.size(), '0') + digits + ".mdb";
+std::string segment_file_name(const SegmentRecord& record) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string name = "segment-" + digits_of(record.first_index) + "-";
+  for (unsigned shift = 64; shift > 0; shift -= 4) name += kDigits[(record.segment_id >> (shift - 4)) & 0xfU];
+  return name + ".mdb";
+}
+
+std::string segment_file_name_of_version_1(raft::Index first_index) {
+  return "segment-" + digits_of(first_index) + ".mdb";
 }
 
 std::string encode_segment_head(const SegmentHead& head) {
@@ -206,15 +218,19 @@ std::string encode_segment_head(const SegmentHead& head) {
   store(out.data() + 24, head.first_index.value);
   store(out.data() + 32, head.sequence_floor);
   store(out.data() + 40, head.previous_checksum);
+  store(out.data() + 48, head.previous_term.value);
   seal(out, Magic::segment_head);
   return out;
 }
 
 std::expected<SegmentHead, Error> decode_segment_head(std::string_view value) {
-  if (auto ok = check_prefix(value, Magic::segment_head, kSegmentHeadSize, "the segment's head"); !ok)
+  if (auto ok = check_prefix(value, Magic::segment_head, kSegmentHeadSizeOfVersion1, "the segment's head"); !ok)
     return std::unexpected(std::move(ok.error()));
-  if (value.size() != kSegmentHeadSize) return damaged("the segment's head has a wrong size");
-  return SegmentHead{load_u64(value, 16), raft::Index{load_u64(value, 24)}, load_u64(value, 32), load_u64(value, 40)};
+  const bool version_1 = load<std::uint16_t>(value.data() + kVersionOffset) == 1;
+  if (value.size() != (version_1 ? kSegmentHeadSizeOfVersion1 : kSegmentHeadSize))
+    return damaged("the segment's head has a wrong size");
+  return SegmentHead{load_u64(value, 16), raft::Index{load_u64(value, 24)}, load_u64(value, 32), load_u64(value, 40),
+                     raft::Term{version_1 ? 0 : load_u64(value, 48)}};
 }
 
 std::size_t record_size(std::size_t data_size) {
@@ -244,6 +260,13 @@ std::uint64_t write_chunk(std::span<char> out, const ChunkHeader& header, std::s
   store(out.data() + 56, header.last_term.value);
   store(out.data() + 64, header.previous_checksum);
   return seal(out, Magic::chunk);
+}
+
+std::optional<ChunkClaim> claim_of_chunk(std::string_view bytes) {
+  WEIR_CHECK(bytes.size() == kChunkHeaderSize, bytes.size());
+  if (load<std::uint32_t>(bytes.data() + kMagicOffset) != std::to_underlying(Magic::chunk)) return std::nullopt;
+  return ChunkClaim{load_u64(bytes, 32), load_u64(bytes, 40), raft::Index{load_u64(bytes, 48)}, load_u64(bytes, 64),
+                    load<std::uint32_t>(bytes.data() + 24)};
 }
 
 std::expected<ChunkView, Error> ChunkView::verify(std::string_view value) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,8 +19,9 @@
 
 namespace weir::storage {
 
-/// Version of everything in a data folder. Older builds refuse what is newer.
-inline constexpr std::uint16_t kFormatVersion = 1;
+/// Version of everything in a data folder. Older builds refuse what is newer. 2 = segments roll: a segment's head has
+/// the term before it, file names have the segment's id. Folders of version 1 (one segment) are taken over as they are.
+inline constexpr std::uint16_t kFormatVersion = 2;
 
 // --- rows of state.mdb
 
@@ -33,10 +35,12 @@ struct IdentityRow {
   std::string cluster_id;  ///< at most 255 bytes; empty until the node is a member
 };
 
-/// One segment that must be there. Its file is named by its first index.
+/// One segment that must be there. What it holds ends before the first index of the next one in the list; entries that
+/// its file has from there on were truncated.
 struct SegmentRecord {
   raft::Index first_index;
-  std::uint64_t segment_id = 0;  ///< random: tells a file from another that had its name
+  std::uint64_t segment_id = 0;  ///< random: tells a file from another that was begun at the same index
+  friend bool operator==(const SegmentRecord&, const SegmentRecord&) = default;
 };
 
 [[nodiscard]] std::string encode_identity(const IdentityRow& row);
@@ -55,14 +59,17 @@ struct SegmentRecord {
 
 [[nodiscard]] std::string segment_key(raft::Index index);
 [[nodiscard]] raft::Index index_of_key(std::string_view key);
-[[nodiscard]] std::string segment_file_name(raft::Index first_index);
+[[nodiscard]] std::string segment_file_name(const SegmentRecord& record);
+/// What version 1 called the one segment it had.
+[[nodiscard]] std::string segment_file_name_of_version_1(raft::Index first_index);
 
 struct SegmentHead {
   std::uint64_t segment_id = 0;
   raft::Index first_index;  ///< of the first chunk that may stand here
   /// Sequences up to this one were used, even if no chunk has them any more (a truncation removed it).
   std::uint64_t sequence_floor = 0;
-  std::uint64_t previous_checksum = 0;  ///< of the last chunk of the segment before; 0 for the first
+  std::uint64_t previous_checksum = 0;  ///< of the chunk that holds the entry before; 0 for the first
+  raft::Term previous_term;             ///< of the entry before; 0 for the first
 };
 
 [[nodiscard]] std::string encode_segment_head(const SegmentHead& head);
@@ -95,6 +102,17 @@ inline constexpr std::size_t kRecordHeaderSize = 24;
 /// Returns the chunk's checksum.
 std::uint64_t write_chunk(std::span<char> out, const ChunkHeader& header, std::string_view kept,
                           std::span<const raft::Entry* const> entries);
+
+/// What the header of something that looks like a chunk says of it; unverified.
+struct ChunkClaim {
+  std::uint64_t segment_id = 0;
+  std::uint64_t sequence = 0;
+  raft::Index first_index;
+  std::uint64_t previous_checksum = 0;
+  std::uint32_t size = 0;  ///< of the whole value
+};
+/// Empty if `bytes` (kChunkHeaderSize of them) do not even look like one. For scans only.
+[[nodiscard]] std::optional<ChunkClaim> claim_of_chunk(std::string_view bytes);
 
 struct RecordView {
   raft::Term term;

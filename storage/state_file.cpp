@@ -49,8 +49,8 @@ std::expected<StateFile, Error> StateFile::create(const std::string& path, Ident
   if (!env) return std::unexpected(std::move(env.error()));
   if (auto reserved = env->reserve(kRowsBytes); !reserved) return std::unexpected(std::move(reserved.error()));
   StateFile file(std::move(*env));
-  file.segments_.assign(segments.begin(), segments.end());
-  if (auto written = file.write(identity, {}); !written) return std::unexpected(std::move(written.error()));
+  if (auto written = file.write(identity, {}, {segments.begin(), segments.end()}); !written)
+    return std::unexpected(std::move(written.error()));
   return file;
 }
 
@@ -74,28 +74,34 @@ std::expected<StateFile, Error> StateFile::open(const std::string& path) {
 }
 
 std::expected<void, Error> StateFile::save(const raft::HardState& hard_state) {
-  return write(identity_, hard_state);
+  return write(identity_, hard_state, segments_);
+}
+
+std::expected<void, Error> StateFile::save(const raft::HardState& hard_state, std::vector<SegmentRecord> segments) {
+  return write(identity_, hard_state, segments);
 }
 
 std::expected<void, Error> StateFile::save_founding(std::string_view cluster_id, const raft::HardState& hard_state) {
   Identity identity = identity_;
   identity.cluster_id = cluster_id;
-  return write(identity, hard_state);
+  return write(identity, hard_state, segments_);
 }
 
-// All rows every time: they are a few hundred bytes in one page, and what is in memory is what is on disk.
-std::expected<void, Error> StateFile::write(const Identity& identity, const raft::HardState& hard_state) {
+// The list is written when it changes: 16 bytes for each segment would weigh on every vote.
+std::expected<void, Error> StateFile::write(const Identity& identity, const raft::HardState& hard_state,
+                                            const std::vector<SegmentRecord>& segments) {
   auto txn = WriteTxn::begin(env_);
   if (!txn) return std::unexpected(std::move(txn.error()));
-  const std::pair<std::string_view, std::string> rows[] = {
+  std::vector<std::pair<std::string_view, std::string>> rows{
       {kIdentityKey, encode_identity({identity.incarnation, identity.node, identity.cluster_id})},
-      {kHardStateKey, encode_hard_state(hard_state, identity.incarnation)},
-      {kSegmentListKey, encode_segment_list(segments_)}};
+      {kHardStateKey, encode_hard_state(hard_state, identity.incarnation)}};
+  if (segments != segments_) rows.emplace_back(kSegmentListKey, encode_segment_list(segments));
   for (const auto& [key, value] : rows)
     if (auto put = txn->put(key, value); !put) return put;
   if (auto committed = txn->commit(); !committed) return committed;
   identity_ = identity;
   hard_state_ = hard_state;
+  segments_ = segments;
   return {};
 }
 

@@ -67,6 +67,11 @@ std::optional<wire::Refused> Node::Impl::admit(std::size_t bytes) const {
   if (phase_ == Phase::draining) {
     return refusal(wire::RefusalKind::draining, "this node is shutting down; ask another member");
   }
+  if (disk_.space() == storage::DiskSpace::nearly_full) {
+    return refusal(wire::RefusalKind::disk_full,
+                   "the disk of this node has no room for the next part of the log; nothing was stored: free space, or "
+                   "ask another member");
+  }
   if (pending_bytes_ + bytes > config_.pending_bytes_max || pending() >= config_.pending_requests_max) {
     return refusal(wire::RefusalKind::overloaded,
                    std::to_string(pending()) + " requests with " + std::to_string(pending_bytes_) +

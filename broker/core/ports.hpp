@@ -14,6 +14,7 @@
 #include "raft/entry.hpp"
 #include "raft/types.hpp"
 #include "storage/error.hpp"
+#include "storage/log_store.hpp"
 #include "wire/peer_message.hpp"
 
 namespace weir::broker {
@@ -37,6 +38,8 @@ class Disk {
   virtual void write(DiskWrite write, WriteDone done) = 0;
   /// As storage::LogStore::read, on the reader thread, beside writes.
   virtual void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) = 0;
+  /// nearly_full: new work is refused before a write fails (507).
+  [[nodiscard]] virtual storage::DiskSpace space() const { return storage::DiskSpace::enough; }
 };
 
 /// What became of a message given to the network.

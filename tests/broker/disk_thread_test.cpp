@@ -46,6 +46,9 @@ class FakeStore final : public storage::LogStore {
     record(call);
     return take_failure();
   }
+  [[nodiscard]] Result drop_before(raft::Index /*index*/) override { return {}; }
+  [[nodiscard]] raft::Index first_index() const override { return raft::Index{1}; }
+  [[nodiscard]] storage::DiskSpace space() const override { return storage::DiskSpace::enough; }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, storage::Error> read(raft::Index first, raft::Index last,
                                                                              std::size_t /*bytes_max*/) const override {
     if (first > last) return std::unexpected(storage::Error{storage::Errc::damaged, "asked backwards"});

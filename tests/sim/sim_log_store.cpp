@@ -45,10 +45,8 @@ SimLogStore::~SimLogStore() {
 }
 
 void SimLogStore::recover() {
-  recovered_ = {.hard_state = disk_.hard_state_,
-                .term_runs = {},
-                .first_index = raft::Index{1},
-                .last_index = raft::Index{disk_.entries_.size()}};
+  recovered_ = {
+      .hard_state = disk_.hard_state_, .term_runs = {}, .first_index = disk_.first_index_, .last_index = last_index()};
   for (const raft::Entry& entry : disk_.entries_) {
     if (entry.command == raft::Command::config) recovered_.config_entries.push_back(entry.index);
     if (recovered_.term_runs.empty() || recovered_.term_runs.back().term != entry.term)
@@ -99,13 +97,17 @@ std::expected<void, Error> SimLogStore::found(std::string_view cluster_id, const
   return result;
 }
 
+raft::Index SimLogStore::last_index() const {
+  return disk_.first_index_.prev() + disk_.entries_.size();
+}
+
 void SimLogStore::truncate(raft::Index from) {
-  disk_.entries_.resize(from.value - 1);
+  disk_.entries_.resize(from - disk_.first_index_);
   disk_.rotten_.erase(disk_.rotten_.lower_bound(from), disk_.rotten_.end());
 }
 
 std::expected<void, Error> SimLogStore::append(std::span<const storage::LogWrite> writes) {
-  const raft::Index last{disk_.entries_.size()};
+  const raft::Index last = last_index();
   if (auto error = fault_before_writing()) return std::unexpected(std::move(*error));
   // The same sum of the same writes as on a real disk, with the same checks.
   const storage::WritePlan plan = storage::plan_writes(writes, disk_.hard_state_, last);
@@ -121,16 +123,30 @@ std::expected<void, Error> SimLogStore::append(std::span<const storage::LogWrite
   return done();
 }
 
+std::expected<void, Error> SimLogStore::drop_before(raft::Index index) {
+  WEIR_CHECK(index <= last_index().next(), index, last_index());
+  if (auto error = fault_before_writing()) return std::unexpected(std::move(*error));
+  if (index > disk_.first_index_ && step()) {
+    const auto count = static_cast<std::ptrdiff_t>(index - disk_.first_index_);
+    disk_.entries_.erase(disk_.entries_.begin(), disk_.entries_.begin() + count);
+    disk_.rotten_.erase(disk_.rotten_.begin(), disk_.rotten_.lower_bound(index));
+    disk_.first_index_ = index;
+  }
+  return done();
+}
+
 std::expected<std::vector<raft::Entry>, Error> SimLogStore::read(raft::Index first, raft::Index last,
                                                                  std::size_t bytes_max) const {
   WEIR_CHECK(first > raft::Index{0}, first);
   std::vector<raft::Entry> entries;
   std::size_t bytes = 0;
-  const raft::Index end{std::min(last.value, std::uint64_t{disk_.entries_.size()})};
+  if (first < disk_.first_index_ && first <= last)
+    return std::unexpected(Error{Errc::gone, "entry " + std::to_string(first.value) + " was dropped from the log"});
+  const raft::Index end = std::min(last, last_index());
   for (raft::Index index = first; index <= end; index = index.next()) {
     if (disk_.rotten_.contains(index))
       return std::unexpected(Error{Errc::damaged, "index " + std::to_string(index.value) + " is rotten"});
-    entries.push_back(disk_.entries_[index.value - 1]);
+    entries.push_back(disk_.entries_[index - disk_.first_index_]);
     bytes += entries.back().data.size();
     if (bytes >= bytes_max) break;
   }

@@ -44,8 +44,12 @@ class SimDisk {
   [[nodiscard]] bool is_open() const { return open_; }
   [[nodiscard]] const storage::Identity& identity() const { return identity_; }
   [[nodiscard]] const raft::HardState& hard_state() const { return hard_state_; }
-  /// The durable log; the first entry has index 1.
+  /// What the store answers when it is asked for space.
+  void set_space(storage::DiskSpace space) { space_ = space; }
+
+  /// The durable log; the first entry has first_index().
   [[nodiscard]] const std::vector<raft::Entry>& entries() const { return entries_; }
+  [[nodiscard]] raft::Index first_index() const { return first_index_; }
   /// Calls of append and found that were answered with success since the disk was made.
   [[nodiscard]] std::uint64_t writes_done() const { return writes_done_; }
 
@@ -54,6 +58,8 @@ class SimDisk {
   storage::Identity identity_;
   raft::HardState hard_state_;
   std::vector<raft::Entry> entries_;
+  raft::Index first_index_{1};
+  storage::DiskSpace space_ = storage::DiskSpace::enough;
   std::set<raft::Index> rotten_;
   std::optional<storage::Errc> fail_next_;
   std::optional<std::size_t> tear_next_;
@@ -75,6 +81,10 @@ class SimLogStore final : public storage::LogStore {
   [[nodiscard]] std::expected<void, storage::Error> found(std::string_view cluster_id,
                                                           const raft::Entry& config) override;
   [[nodiscard]] std::expected<void, storage::Error> append(std::span<const storage::LogWrite> writes) override;
+  /// As if each entry had a segment of its own: exactly the entries before `index` go.
+  [[nodiscard]] std::expected<void, storage::Error> drop_before(raft::Index index) override;
+  [[nodiscard]] raft::Index first_index() const override { return disk_.first_index_; }
+  [[nodiscard]] storage::DiskSpace space() const override { return disk_.space_; }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, storage::Error> read(raft::Index first, raft::Index last,
                                                                              std::size_t bytes_max) const override;
 
@@ -86,6 +96,7 @@ class SimLogStore final : public storage::LogStore {
   [[nodiscard]] bool step();
   [[nodiscard]] std::expected<void, storage::Error> done();
   void truncate(raft::Index from);
+  [[nodiscard]] raft::Index last_index() const;
   void recover();
 
   SimDisk& disk_;

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "tests/storage/disk_recorder.hpp"
+
 namespace weir::storage {
 namespace {
 
@@ -31,5 +33,7 @@ extern "C" int fdatasync(int file) {
     errno = code;
     return -1;
   }
-  return static_cast<int>(syscall(SYS_fdatasync, file));
+  const int done = static_cast<int>(syscall(SYS_fdatasync, file));
+  if (done == 0) weir::storage::DiskRecorder::note_flush(file);
+  return done;
 }

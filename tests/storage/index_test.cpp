@@ -220,12 +220,13 @@ TEST(DedupIndex, PlacesTooLargeForASlotAreKeptAllTheSame) {
   const IdPlace far{Index{raft::kNumberLimit - 1}, 3};
   const IdPlace deep{Index{2}, ~std::uint32_t{0}};
   const IdPlace last_that_fits{Index{(std::uint64_t{1} << 46U) - 1}, (1U << 17U) - 1};
-  index.insert({1, 1}, far);
-  index.insert({2, 2}, deep);
-  index.insert({3, 3}, last_that_fits);
-  EXPECT_THAT(index.find({1, 1}), ElementsAre(far));
-  EXPECT_THAT(index.find({2, 2}), ElementsAre(deep));
-  EXPECT_THAT(index.find({3, 3}), ElementsAre(last_that_fits));
+  index.insert(id_hash(1), far);
+  index.insert(id_hash(2), deep);
+  index.insert(id_hash(3), last_that_fits);
+  index.insert(id_hash(1), {Index{5}, 6});
+  EXPECT_THAT(index.find(id_hash(1)), ElementsAre(far, IdPlace{Index{5}, 6}));
+  EXPECT_THAT(index.find(id_hash(2)), ElementsAre(deep));
+  EXPECT_THAT(index.find(id_hash(3)), ElementsAre(last_that_fits));
 }
 
 TEST(DedupIndex, AgreesWithAModel) {
@@ -239,12 +240,20 @@ TEST(DedupIndex, AgreesWithAModel) {
     model[hash].push_back(place);
   }
   EXPECT_EQ(index.size(), 40'000U);
+  int strangers = 0;
   for (std::uint64_t number = 0; number < 31'000; ++number) {
     const IdHash hash = id_hash(number);
     const auto it = model.find(hash);
-    ASSERT_EQ(index.find(hash), it == model.end() ? std::vector<IdPlace>{} : it->second);
-    ASSERT_EQ(index.may_contain(hash), it != model.end());
+    const std::vector<IdPlace> known = it == model.end() ? std::vector<IdPlace>{} : it->second;
+    // A place is a candidate: one of an id with the same 42 bits may be among them, but none is missing or out of
+    // order.
+    std::vector<IdPlace> found = index.find(hash);
+    ASSERT_EQ(index.may_contain(hash), !found.empty());
+    if (found.size() > known.size()) ++strangers;
+    std::erase_if(found, [&](const IdPlace& place) { return std::ranges::find(known, place) == known.end(); });
+    ASSERT_EQ(found, known);
   }
+  EXPECT_LE(strangers, 2);
 }
 
 TEST(DedupIndex, MemoryIsCountedAndModest) {
@@ -255,8 +264,8 @@ TEST(DedupIndex, MemoryIsCountedAndModest) {
   for (std::uint64_t number = 0; number < kIds; ++number)
     index.insert({number * 0x9e3779b97f4a7c15ULL, number * 0xc2b2ae3d27d4eb4fULL}, {Index{number}, 0});
   const std::size_t per_id = (index.memory_bytes() - empty) / kIds;
-  EXPECT_GE(per_id, 16U);
-  EXPECT_LE(per_id, 48U);
+  EXPECT_GE(per_id, 12U);
+  EXPECT_LE(per_id, 20U);
 }
 
 }  // namespace

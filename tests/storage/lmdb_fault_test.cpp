@@ -73,8 +73,11 @@ TEST_F(LmdbFaults, FAULTS41_AfterAFailedFlushNothingIsWrittenAgain) {
     EXPECT_EQ(read_all(*store), entries(1, 3, 1)) << "what was acknowledged can be read";
   }
   store.reset();
+  // The pages themselves were written. What of them the kernel still has is found behind the log and flushed anew, in
+  // another file: an entry that nobody was told of may be there or not.
   store = must_open(data_);
-  EXPECT_EQ(read_all(*store), entries(1, 3, 1));
+  EXPECT_EQ(read_all(*store), entries(1, 6, 1));
+  EXPECT_EQ(segment_files(data_).size(), 2U);
 }
 
 TEST_F(LmdbFaults, FAULTS2_AVoteWhoseFlushFailedIsNotAnswered) {
@@ -99,7 +102,7 @@ TEST_F(LmdbFaults, TheHardStateIsDurableBeforeTheLog) {
   store.reset();
   store = must_open(data_);
   EXPECT_EQ(store->recovered().hard_state, hard_state(3, 8));
-  EXPECT_EQ(store->recovered().last_index, Index{0});
+  EXPECT_EQ(read_all(*store), entries(1, 1, 3)) << "was written, though not flushed";
 }
 
 TEST_F(LmdbFaults, FoundingCutShortLeavesAnEmptyStore) {
@@ -163,16 +166,22 @@ TEST_F(LmdbFaults, AFolderWhoseCreationFailedIsMadeAnew) {
   EXPECT_EQ(read_all(*must_open(data_)), entries(1, 3, 1));
 }
 
-TEST_F(LmdbFaults, FAULTS43_TheMapsEndIsADiskThatIsFull) {
-  const LmdbLogStore::Options options{data_, "n1", std::uint64_t{16} << 20U};
+TEST_F(LmdbFaults, FAULTS43_TheMapsEndIsNeverReached) {
+  const LmdbLogStore::Options options{
+      .folder = data_, .node_name = "n1", .segment_bytes = LmdbLogStore::kSegmentBytesMin, .prepare_bytes_per_s = 0};
   auto store = *LmdbLogStore::open(options);
   ASSERT_TRUE(append_one(*store, {hard_state(1), std::nullopt, {}}).has_value());
-  Error refusal{};
-  const std::uint64_t acked = fill(*store, 1, 900'000, refusal);
-  EXPECT_EQ(refusal.code, Errc::disk_full) << refusal.text;
-  EXPECT_GT(acked, 10U);
+  // More in one call than a file may hold, an entry larger than a file, and truncations of all of it in turn.
+  std::vector<raft::Entry> log;
+  for (std::uint64_t round = 1; round <= 6; ++round) {
+    const std::uint64_t from = round % 2 == 0 ? 1 : log.size() + 1;
+    log.resize(from - 1);
+    for (const auto& more : entries(from, from + 9, 1, round == 3 ? 8'000'000 : 900'000)) log.push_back(more);
+    ASSERT_TRUE(append_one(*store, {std::nullopt, Index{from}, std::span(log).subspan(from - 1)}).has_value());
+  }
+  EXPECT_EQ(read_all(*store), log);
   store.reset();
-  EXPECT_EQ(read_all(**LmdbLogStore::open(options)), entries(1, acked, 1, 900'000));
+  EXPECT_EQ(read_all(**LmdbLogStore::open(options)), log);
 }
 
 TEST_F(LmdbFaults, FAULTS47_AShortWriteIsNoCommit) {

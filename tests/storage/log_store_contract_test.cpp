@@ -26,6 +26,21 @@ class LmdbBackend {
   TempFolder folder_{Medium::memory};
 };
 
+/// Files of the smallest size, so that nearly every call of append rolls, and one flush.
+class LmdbChainBackend {
+ public:
+  std::expected<std::unique_ptr<LogStore>, Error> open(const std::string& node = "n1") {
+    return LmdbLogStore::open({.folder = folder_ / "data",
+                               .node_name = node,
+                               .segment_bytes = LmdbLogStore::kSegmentBytesMin,
+                               .durability = Durability::one_flush,
+                               .prepare_bytes_per_s = 0});
+  }
+
+ private:
+  TempFolder folder_{Medium::memory};
+};
+
 class SimBackend {
  public:
   std::expected<std::unique_ptr<LogStore>, Error> open(const std::string& node = "n1") {
@@ -72,11 +87,12 @@ class LogStoreContract : public testing::Test {
   std::unique_ptr<LogStore> store_;
 };
 
-using Backends = testing::Types<LmdbBackend, SimBackend>;
+using Backends = testing::Types<LmdbBackend, LmdbChainBackend, SimBackend>;
 class BackendNames {
  public:
   template <class T>
   static std::string GetName(int /*number*/) {
+    if (std::is_same_v<T, LmdbChainBackend>) return "LmdbChain";
     return std::is_same_v<T, LmdbBackend> ? "Lmdb" : "Sim";
   }
 };
@@ -229,6 +245,59 @@ TYPED_TEST(LogStoreContract, EntriesReadOutliveTheStore) {
   EXPECT_EQ(log, entries(1, 3, 1, 5000));
 }
 
+TYPED_TEST(LogStoreContract, DroppingKeepsEverythingFromTheIndexOn) {
+  std::vector<raft::Entry> log;
+  for (std::uint64_t term = 1; term <= 8; ++term) {
+    const auto more = entries(log.size() + 1, log.size() + 3, term, 60'000);
+    this->must_append({hard_state(term), std::nullopt, more});
+    log = joined(log, more);
+  }
+  EXPECT_EQ(this->store_->first_index(), Index{1});
+  ASSERT_TRUE(this->store_->drop_before(Index{1}).has_value());
+  EXPECT_EQ(this->store_->first_index(), Index{1});
+  for (const std::uint64_t index : {5U, 14U, 14U, 24U, 25U}) {
+    ASSERT_TRUE(this->store_->drop_before(Index{index}).has_value());
+    for (int look = 0; look < 2; ++look) {
+      const Index first = this->store_->first_index();
+      EXPECT_LE(first, Index{index});
+      EXPECT_EQ(this->must_read(first.value, 30),
+                std::vector(log.begin() + static_cast<long>(first.value) - 1, log.end()));
+      if (first > Index{1}) {
+        const auto gone = this->store_->read(first.prev(), Index{30}, 1000);
+        ASSERT_FALSE(gone.has_value());
+        EXPECT_EQ(gone.error().code, Errc::gone);
+      }
+      this->reopen();
+      EXPECT_EQ(this->store_->recovered().first_index, first);
+      EXPECT_EQ(this->store_->recovered().last_index, Index{24});
+      const auto& runs = this->store_->recovered().term_runs;
+      ASSERT_EQ(runs.empty(), first > Index{24});
+      if (!runs.empty()) {
+        EXPECT_EQ(runs.front(), (TermRun{Term{(first.value + 2) / 3}, first}));
+      }
+    }
+  }
+  this->must_append({hard_state(9), Index{25}, entries(25, 27, 9)});
+  this->reopen();
+  EXPECT_EQ(this->store_->recovered().last_index, Index{27});
+  EXPECT_EQ(this->must_read(25, 27), entries(25, 27, 9));
+}
+
+TYPED_TEST(LogStoreContract, ALogCutBackToItsFirstEntryGoesOn) {
+  for (std::uint64_t term = 1; term <= 4; ++term)
+    this->must_append({hard_state(term), std::nullopt, entries(term * 2 - 1, term * 2, term, 200'000)});
+  ASSERT_TRUE(this->store_->drop_before(Index{5}).has_value());
+  const std::uint64_t first = this->store_->first_index().value;
+  this->must_append({hard_state(5), Index{first}, {}});
+  this->reopen();
+  EXPECT_EQ(this->store_->recovered().first_index, Index{first});
+  EXPECT_EQ(this->store_->recovered().last_index, Index{first - 1});
+  EXPECT_TRUE(this->store_->recovered().term_runs.empty());
+  this->must_append({hard_state(6), std::nullopt, entries(first, first + 1, 6)});
+  this->reopen();
+  EXPECT_EQ(this->must_read(first, first + 1), entries(first, first + 1, 6));
+}
+
 TYPED_TEST(LogStoreContract, FoundingMakesAMember) {
   const auto config = entry(1, 1, 200, raft::Command::config);
   const auto incarnation = this->store_->identity().incarnation;
@@ -278,6 +347,7 @@ using LogStoreContractDeathTest = LogStoreContract<Backend>;
 TYPED_TEST_SUITE(LogStoreContractDeathTest, Backends, BackendNames);
 
 TYPED_TEST(LogStoreContractDeathTest, WhatRaftMustNeverAskForStopsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a store may have a thread of its own
   this->must_append({hard_state(2, 5), std::nullopt, entries(1, 4, 2)});
   LogStore& store = *this->store_;
   EXPECT_DEATH(static_cast<void>(append_entries(store, entries(6, 6, 2))), "index") << "a gap";
@@ -319,6 +389,30 @@ TYPED_TEST(LogStoreContract, AgreesWithAModel) {
     if (below(10) == 0) this->expect_log(model);
   }
   this->expect_log(model);
+}
+
+// As above, and the front of the log goes as well.
+TYPED_TEST(LogStoreContract, AgreesWithAModelThatForgets) {
+  std::mt19937_64 random(test_seed());
+  const auto below = [&](std::uint64_t limit) { return random() % limit; };
+  std::vector<raft::Entry> model;
+  std::uint64_t term = 0;
+  for (int step = 0; step < 120; ++step) {
+    // What may be dropped is committed: no truncation reaches into it.
+    const std::uint64_t first = this->store_->first_index().value;
+    const std::uint64_t cut = std::min<std::uint64_t>(model.size() - std::min(model.size(), first - 1), 6);
+    model.resize(model.size() - below(cut + 1));
+    const auto part = entries(model.size() + 1, model.size() + below(4), ++term, below(90'000));
+    this->must_append({hard_state(term), Index{model.size() + 1}, part});
+    model = joined(model, part);
+    if (below(4) == 0) {
+      ASSERT_TRUE(this->store_->drop_before(Index{first + below(model.size() + 2 - first)}).has_value());
+    }
+    if (below(6) == 0) this->reopen();
+    const std::uint64_t now_first = this->store_->first_index().value;
+    ASSERT_EQ(this->must_read(now_first, model.size()),
+              std::vector(model.begin() + static_cast<long>(now_first) - 1, model.end()));
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -97,7 +98,7 @@ inline std::vector<raft::Entry> read_all(const LogStore& store) {
 
 inline std::expected<std::unique_ptr<LmdbLogStore>, Error> open_lmdb(const std::string& folder,
                                                                      const std::string& node = "n1") {
-  return LmdbLogStore::open({folder, node, LmdbLogStore::kLogBytesMax});
+  return LmdbLogStore::open({.folder = folder, .node_name = node});
 }
 
 /// As open_lmdb, where it must succeed.
@@ -107,8 +108,19 @@ inline std::unique_ptr<LmdbLogStore> must_open(const std::string& folder) {
   return store ? *std::move(store) : nullptr;
 }
 
+/// The log's files, oldest first.
+inline std::vector<std::string> segment_files(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/gen-000001"))
+    if (entry.path().filename().string().starts_with("segment-") && entry.path().extension() == ".mdb")
+      paths.push_back(entry.path().string());
+  std::ranges::sort(paths);
+  return paths;
+}
+/// The first of them.
 inline std::string segment_file(const std::string& folder) {
-  return folder + "/gen-000001/segment-00000000000000000001.mdb";
+  const auto paths = segment_files(folder);
+  return paths.empty() ? folder + "/gen-000001/no-segment" : paths.front();
 }
 inline std::string state_file(const std::string& folder) {
   return folder + "/gen-000001/state.mdb";

@@ -144,12 +144,13 @@ TEST(Schema, RowsComeBackAsTheyWere) {
   EXPECT_EQ(list->back().first_index, Index{500});
   EXPECT_EQ(list->back().segment_id, 12U);
 
-  const auto head = decode_segment_head(encode_segment_head({5, Index{6}, 7, 8}));
+  const auto head = decode_segment_head(encode_segment_head({5, Index{6}, 7, 8, Term{9}}));
   ASSERT_TRUE(head.has_value());
   EXPECT_EQ(head->segment_id, 5U);
   EXPECT_EQ(head->first_index, Index{6});
   EXPECT_EQ(head->sequence_floor, 7U);
   EXPECT_EQ(head->previous_checksum, 8U);
+  EXPECT_EQ(head->previous_term, Term{9});
 }
 
 TEST(Schema, FAULTS44_EveryFlippedBitOfARowIsNoticed) {
@@ -165,7 +166,8 @@ TEST(Schema, FAULTS44_EveryFlippedBitOfARowIsNoticed) {
   each_flip(encode_identity({42, "broker-1", "c"}), [](const auto& row) { return decode_identity(row); });
   each_flip(encode_hard_state(hard_state(9, 8), 42), [](const auto& row) { return decode_hard_state(row, 42); });
   each_flip(encode_segment_list(records), [](const auto& row) { return decode_segment_list(row); });
-  each_flip(encode_segment_head({5, Index{6}, 7, 8}), [](const auto& row) { return decode_segment_head(row); });
+  each_flip(encode_segment_head({5, Index{6}, 7, 8, Term{9}}),
+            [](const auto& row) { return decode_segment_head(row); });
 }
 
 TEST(Schema, KeysOrderAsTheirIndexes) {
@@ -173,7 +175,8 @@ TEST(Schema, KeysOrderAsTheirIndexes) {
   EXPECT_LT(segment_key(Index{255}), segment_key(Index{256}));
   EXPECT_LT(segment_key(Index{0}), segment_key(Index{1}));
   EXPECT_EQ(index_of_key(segment_key(Index{raft::kNumberLimit})), Index{raft::kNumberLimit});
-  EXPECT_EQ(segment_file_name(Index{1}), "segment-00000000000000000001.mdb");
+  EXPECT_EQ(segment_file_name({Index{1}, 0xa1b2c3d4e5f60708}), "segment-00000000000000000001-a1b2c3d4e5f60708.mdb");
+  EXPECT_EQ(segment_file_name_of_version_1(Index{1}), "segment-00000000000000000001.mdb");
 }
 
 }  // namespace

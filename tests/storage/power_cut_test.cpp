@@ -1,0 +1,210 @@
+// The power goes at every possible moment (FAULTS 3, 46, 51): un-synced writes are lost, whole, in part or not at all,
+// names too. Every image opens, has everything that was acknowledged, and nothing that was never written.
+#include <gtest/gtest.h>
+
+#include "tests/storage/disk_recorder.hpp"
+#include "tests/storage/sample.hpp"
+
+namespace weir::storage {
+namespace {
+
+using raft::Index;
+
+/// Images for each durability; the environment asks for more: WEIR_POWER_CUTS=20000.
+std::size_t images_wanted() {
+  constexpr std::size_t kImages = 250;
+  const char* given = std::getenv("WEIR_POWER_CUTS");
+  return given != nullptr ? std::stoull(given) : kImages;
+}
+
+/// One acknowledged call and what the log was before and after it. Logs from index 1 on, whatever was dropped.
+struct Step {
+  std::vector<raft::Entry> before;
+  raft::HardState state_before;
+  LogWrite write;
+  std::vector<raft::Entry> entries;
+  raft::HardState state_after;
+  Index first_before;
+  Index first_after;
+};
+
+struct Kind {
+  Durability durability;
+  std::uint64_t segment_bytes;  ///< small: every call rolls; larger: truncations happen inside of a file, too
+};
+
+class PowerCut : public testing::TestWithParam<Kind> {
+ protected:
+  static LmdbLogStore::Options options(const std::string& folder) {
+    return {.folder = folder,
+            .node_name = "n1",
+            .segment_bytes = GetParam().segment_bytes,
+            .durability = GetParam().durability,
+            .prepare_bytes_per_s = 0};
+  }
+
+  std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
+
+  // The next call, as Raft could make it: nothing that was dropped is truncated.
+  Step next_step(const std::vector<raft::Entry>& log, const raft::HardState& state, Index first) {
+    Step step{log, state, {}, {}, state, first, first};
+    std::uint64_t from = log.size() + 1;
+    if (below(3) == 0) {
+      const std::uint64_t reach = below(4) == 0 ? 30 : 5;
+      const std::uint64_t floor = std::max<std::uint64_t>(first.value, log.size() > reach ? log.size() - reach : 1);
+      if (floor < from) from -= below(from - floor + 1);
+    }
+    const bool new_term = from <= log.size() || below(4) == 0 || state.current_term == raft::Term{};
+    if (new_term) step.state_after = hard_state(state.current_term.value + 1, below(4));
+    const std::size_t size = below(12) == 0 ? 150'000 : below(3) == 0 ? below(20'000) : below(900);
+    const std::uint64_t count = below(6);
+    if (count > 0) step.entries = entries(from, from + count - 1, step.state_after.current_term.value, size);
+    if (new_term) step.write.hard_state = step.state_after;
+    step.write.truncate_from = Index{from};
+    return step;
+  }
+
+  // What a store may hold if the power went while `step` was under way (or just after it).
+  static void expect_explained(const LmdbLogStore& store, const Step& step, const std::string& what) {
+    const Index first = store.first_index();
+    ASSERT_TRUE(first == step.first_before || first == step.first_after) << what;
+    const auto log = *store.read(first, Index{raft::kNumberLimit}, ~std::size_t{0});
+    const std::uint64_t last = first.value + log.size() - 1;
+    ASSERT_EQ(store.recovered().last_index, Index{last}) << what;
+    const auto tail_of = [&](const std::vector<raft::Entry>& whole) {
+      return std::vector(whole.begin() + static_cast<std::ptrdiff_t>(std::min(first.value - 1, whole.size())),
+                         whole.end());
+    };
+    const raft::HardState state = store.recovered().hard_state;
+    ASSERT_TRUE(state == step.state_before || state == step.state_after) << what;
+    if (log == tail_of(step.before)) return;
+    // Else a part of the step: truncated, and the first of its entries. Never without its term.
+    ASSERT_EQ(state, step.state_after) << what;
+    std::vector<raft::Entry> part = step.before;
+    part.resize(step.write.truncate_from->value - 1);
+    for (const auto& entry : step.entries)
+      if (part.size() < last) part.push_back(entry);
+    ASSERT_EQ(log.size(), tail_of(part).size()) << what;
+    ASSERT_TRUE(log == tail_of(part)) << what;
+  }
+
+  // An image opens, is explained, and goes on. A cut while it opens changes nothing of that.
+  void check_image(const PowerCuts& cuts, const Step& step, const std::string& what) {
+    const TempFolder folder(Medium::memory);
+    const std::string data = folder / "data";
+    make_image(cuts, data);
+    const auto files = segment_files(data);
+    const bool cut_again = below(4) == 0;
+    std::optional<DiskRecorder> recorder;
+    if (cut_again) recorder.emplace(data + "/gen-000001");
+    std::optional<PowerCuts> second;
+    if (cut_again) second.emplace(*recorder);
+    {
+      auto store = LmdbLogStore::open(options(data));
+      ASSERT_TRUE(store.has_value()) << what << ": " << store.error().text;
+      ASSERT_NO_FATAL_FAILURE(expect_explained(**store, step, what));
+      // A file that opening made holds chunks whose commit was undone.
+      restored_ += std::ranges::find(files, (*store)->segment_paths().back()) == files.end() ? 1 : 0;
+      if (!cut_again && below(8) == 0) {
+        ASSERT_NO_FATAL_FAILURE(go_on(**store, what));
+      }
+    }
+    if (!cut_again) return;
+    const auto ops = recorder->stop();
+    recorder.reset();
+    const std::size_t at = below(ops.size() + 1);
+    for (std::size_t op = 0; op < at; ++op) second->pass(ops[op]);
+    const TempFolder again(Medium::memory);
+    make_image(*second, again / "data");
+    const auto store = LmdbLogStore::open(options(again / "data"));
+    ASSERT_TRUE(store.has_value()) << what << ", cut again at " << at << ": " << store.error().text;
+    expect_explained(**store, step, what + ", cut again at " + std::to_string(at));
+  }
+
+  void make_image(const PowerCuts& cuts, const std::string& data) {
+    std::filesystem::create_directories(data + "/gen-000001");
+    write_file(data + "/CURRENT", "gen-000001\n");
+    cuts.cut(data + "/gen-000001", random_);
+    ++images_;
+  }
+
+  static void go_on(LmdbLogStore& store, const std::string& what) {
+    const Index next = store.recovered().last_index.next();
+    const std::uint64_t term = store.recovered().hard_state.current_term.value + 1;
+    const auto more = entries(next.value, next.value + 2, term, 500);
+    ASSERT_TRUE(append_one(store, {hard_state(term), std::nullopt, more}).has_value()) << what;
+    ASSERT_EQ(*store.read(next, Index{raft::kNumberLimit}, ~std::size_t{0}), more) << what;
+  }
+
+  std::mt19937_64 random_{test_seed()};
+  std::size_t images_ = 0;
+  std::size_t restored_ = 0;
+};
+
+TEST_P(PowerCut, FAULTS46_NothingAcknowledgedIsLostAtAnyMoment) {
+  constexpr std::uint64_t kSteps = 120;
+  const TempFolder folder(Medium::memory);
+  const std::string data = folder / "data";
+  auto store = *LmdbLogStore::open(options(data));
+  std::vector<Step> steps;
+  std::vector<raft::Entry> log;
+  raft::HardState state;
+  DiskRecorder recorder(data + "/gen-000001");
+  PowerCuts cuts(recorder);
+  for (std::uint64_t number = 0; number < kSteps; ++number) {
+    Step step = next_step(log, state, store->first_index());
+    if (number % 10 == 9 && log.size() > 20) {
+      // Sometimes the front goes instead.
+      step = {log, state, {}, {}, state, store->first_index(), {}};
+      step.write.truncate_from = Index{log.size() + 1};
+      ASSERT_TRUE(store->drop_before(Index{log.size() - 15}).has_value());
+    } else {
+      LogWrite write = step.write;
+      write.entries = step.entries;
+      const auto done = append_one(*store, write);
+      ASSERT_TRUE(done.has_value()) << done.error().text;
+      log.resize(step.write.truncate_from->value - 1);
+      log.insert(log.end(), step.entries.begin(), step.entries.end());
+      state = step.state_after;
+    }
+    step.first_after = store->first_index();
+    steps.push_back(std::move(step));
+    recorder.mark(number);
+  }
+  store.reset();
+  const auto ops = recorder.stop();
+  Step done{log, state, {}, {}, state, steps.back().first_after, steps.back().first_after};
+  done.write.truncate_from = Index{log.size() + 1};
+  steps.push_back(std::move(done));
+
+  std::uint64_t under_way = 0;
+  const double per_op = static_cast<double>(images_wanted()) / static_cast<double>(ops.size());
+  double due = 0;
+  for (std::size_t at = 0; at < ops.size(); ++at) {
+    cuts.pass(ops[at]);
+    if (ops[at].kind == DiskOp::Kind::mark) under_way = ops[at].offset + 1;
+    for (due += per_op; due >= 1; due -= 1) {
+      const std::string what = "after " + std::to_string(at + 1) + " of " + std::to_string(ops.size()) + ", step " +
+                               std::to_string(under_way);
+      ASSERT_NO_FATAL_FAILURE(check_image(cuts, steps[under_way], what));
+    }
+  }
+  std::cout << images_ << " images, the scan needed in " << restored_ << ", " << ops.size() << " operations, "
+            << steps.size() << " steps\n";
+  EXPECT_GE(images_ + 2, images_wanted());
+  EXPECT_GT(restored_, GetParam().durability == Durability::one_flush ? images_ / 20 : 0);
+}
+
+constexpr std::uint64_t kSmall = LmdbLogStore::kSegmentBytesMin;
+constexpr std::uint64_t kLarge = std::uint64_t{3} << 20U;
+INSTANTIATE_TEST_SUITE_P(Kinds, PowerCut,
+                         testing::Values(Kind{Durability::two_flushes, kSmall}, Kind{Durability::two_flushes, kLarge},
+                                         Kind{Durability::one_flush, kSmall}, Kind{Durability::one_flush, kLarge}),
+                         [](const auto& info) {
+                           const bool one_flush = info.param.durability == Durability::one_flush;
+                           return std::string(one_flush ? "OneFlush" : "TwoFlushes") +
+                                  (info.param.segment_bytes == kSmall ? "SmallFiles" : "LargeFiles");
+                         });
+
+}  // namespace
+}  // namespace weir::storage
