@@ -54,8 +54,8 @@ san: install-check ## build and test under asan+ubsan, then under tsan
 	setarch -R cmake --build --preset tsan
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 setarch -R ctest --preset tsan -j $(TEST_JOBS)
 
-bench: ## measure this machine (comes with the benchmark release)
-	@echo 'make bench: comes with the benchmark release; there is nothing to run yet' >&2; exit 2
+bench: build ## start three brokers and measure them: a short standard set
+	@bench/standard.sh $(release)/weir
 
 install:
 	@.ci/install build
