@@ -125,7 +125,7 @@ void show_live(double seconds, double events_per_s, const Tally& so_far) {
 Result<void> fill_topic(const BenchOptions& options, const Targets& targets) {
   BenchOptions fill = options;
   fill.work = Work::pub;
-  fill.protocol = Protocol::ndjson;
+  fill.protocol = Protocol::bin;
   fill.batch = kFillBatch;
   fill.clients = 2;
   fill.readers = 0;
@@ -208,8 +208,8 @@ void add_verb(CLI::App& bench, cli::ExitCode& exit_code, Work work, const std::s
   auto* verb = bench.add_subcommand(std::string(to_string(work)), what);
   verb->add_option("--server", command->invocation.server, "HOST:PORT[,HOST:PORT...], as for every command")
       ->envname("WEIR_SERVER");
-  verb->add_option("--protocol", command->protocol, "http, ndjson or ws")
-      ->check(CLI::IsMember({"http", "ndjson", "ws"}))
+  verb->add_option("--protocol", command->protocol, "http, ndjson, ws or bin")
+      ->check(CLI::IsMember({"http", "ndjson", "ws", "bin"}))
       ->capture_default_str();
   add_numbers(*verb, options);
   if (work != Work::sub) {

@@ -40,11 +40,13 @@ std::unique_ptr<PublishProtocol> make_publish_protocol(Protocol protocol, const 
                                                        const std::string& topic) {
   if (protocol == Protocol::http) return make_single_publish(server, topic);
   if (protocol == Protocol::ndjson) return make_ndjson_publish(server, topic);
+  if (protocol == Protocol::bin) return make_bin_publish(server, topic);
   return make_json_publish(server, topic);
 }
 
 std::unique_ptr<ReadProtocol> make_read_protocol(Protocol protocol, const client::Endpoint& server,
                                                  const std::string& topic, ReadFrom from) {
+  if (protocol == Protocol::bin) return make_bin_read(server, topic, from);
   if (protocol == Protocol::ws) return make_json_read(server, topic, from);
   return make_ndjson_read(server, topic, from);
 }

@@ -14,9 +14,13 @@ namespace weir::bench {
                                                                    const std::string& topic);
 [[nodiscard]] std::unique_ptr<PublishProtocol> make_json_publish(const client::Endpoint& server,
                                                                  const std::string& topic);
+[[nodiscard]] std::unique_ptr<PublishProtocol> make_bin_publish(const client::Endpoint& server,
+                                                                const std::string& topic);
 [[nodiscard]] std::unique_ptr<ReadProtocol> make_ndjson_read(const client::Endpoint& server, const std::string& topic,
                                                              ReadFrom from);
 [[nodiscard]] std::unique_ptr<ReadProtocol> make_json_read(const client::Endpoint& server, const std::string& topic,
                                                            ReadFrom from);
+[[nodiscard]] std::unique_ptr<ReadProtocol> make_bin_read(const client::Endpoint& server, const std::string& topic,
+                                                          ReadFrom from);
 
 }  // namespace weir::bench

@@ -30,8 +30,12 @@ run() {
 run pub --protocol http --clients 64
 run pub --protocol ws --in-flight 1000
 run pub --protocol ndjson --batch 100 --clients 10
+run pub --protocol bin --batch 100 --in-flight 64000
+run pub --protocol bin --batch 100 --in-flight 1000
+run pub --protocol bin --batch 100 --in-flight 64000 --payload 1024
 run pub --protocol ws --in-flight 1
 run pub --protocol ws --rate 1000
 run sub --protocol ndjson
+run sub --protocol bin
 run e2e --protocol ws --rate 1000
 run fanout --protocol ws --rate 1000

@@ -115,7 +115,7 @@ class Bench(unittest.TestCase):
             self.assertEqual((code, out), (2, ""), (arguments, words))
 
 
-PROTOCOLS = (("http", 1), ("ndjson", 100), ("ws", 1))
+PROTOCOLS = (("http", 1), ("ndjson", 100), ("ws", 1), ("bin", 100))
 
 
 if __name__ == "__main__":
