@@ -71,8 +71,8 @@ fuzz: install install-check ## libFuzzer on everything that reads strangers' byt
 	cmake --build --preset fuzz --target weir_fuzz
 	tests/fuzz/run build/fuzz/weir_fuzz $(FUZZ_SECONDS)
 
-bench: ## measure this machine (comes with the benchmark release)
-	@echo 'make bench: comes with the benchmark release; there is nothing to run yet' >&2; exit 2
+bench: install build ## start three brokers and measure them: a short standard set
+	@bench/standard.sh $(release)/weir
 
 install:
 	@.ci/install build

@@ -28,36 +28,55 @@ Checked check_text(std::string_view what, std::string_view value, std::size_t by
   return {};
 }
 
+Checked check_identity(std::string_view id, std::string_view source, std::string_view key, const HttpLimits& limits) {
+  if (!id.empty()) {
+    if (auto checked = check_text("the event id", id, limits.id_bytes_max); !checked) return checked;
+  }
+  if (!source.empty()) {
+    if (auto checked = check_text("the source", source, kSourceBytesMax); !checked) return checked;
+  }
+  if (!key.empty()) {
+    if (auto checked = check_text("the key", key, kKeyBytesMax); !checked) return checked;
+  }
+  return {};
+}
+
 Checked check_identity(const EventInput& event, const HttpLimits& limits) {
-  if (!event.id.empty()) {
-    if (auto checked = check_text("the event id", event.id, limits.id_bytes_max); !checked) return checked;
+  return check_identity(event.id, event.source, event.key, limits);
+}
+
+Checked check_header(std::string_view name, std::string_view value) {
+  const auto control = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; };
+  if (!is_token(name)) return std::unexpected("a kept header's name must be an HTTP token");
+  if (!is_utf8(value) || std::ranges::any_of(value, control)) {
+    return std::unexpected("the kept header '" + std::string(name) + "' holds a control character or is not UTF-8");
   }
-  if (!event.source.empty()) {
-    if (auto checked = check_text("the source", event.source, kSourceBytesMax); !checked) return checked;
+  return {};
+}
+
+/// Together, and none twice. `headers`: pairs, or wire::Header.
+Checked check_headers_together(const auto& headers) {
+  std::size_t bytes = 0;
+  for (auto one = headers.begin(); one != headers.end(); ++one) {
+    const auto& [name, value] = *one;
+    bytes += name.size() + value.size();
+    const bool twice = std::any_of(headers.begin(), one, [&name](const auto& other) {
+      const auto& [other_name, other_value] = other;
+      return other_name == name;
+    });
+    if (twice) return std::unexpected("the kept header '" + std::string(name) + "' is there twice");
   }
-  if (!event.key.empty()) {
-    if (auto checked = check_text("the key", event.key, kKeyBytesMax); !checked) return checked;
+  if (bytes > kKeptHeaderBytesMax || headers.size() > kKeptHeadersMax) {
+    return std::unexpected("an event keeps at most " + std::to_string(kKeptHeadersMax) + " headers of together " +
+                           std::to_string(kKeptHeaderBytesMax) + " bytes");
   }
   return {};
 }
 
 Checked add_header(EventInput& event, std::string name, std::string value) {
-  const auto control = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; };
-  if (!is_token(name)) return std::unexpected("a kept header's name must be an HTTP token");
-  if (!is_utf8(value) || std::ranges::any_of(value, control)) {
-    return std::unexpected("the kept header '" + name + "' holds a control character or is not UTF-8");
-  }
-  std::size_t bytes = name.size() + value.size();
-  for (const auto& [other, text] : event.headers) {
-    if (other == name) return std::unexpected("the kept header '" + name + "' is there twice");
-    bytes += other.size() + text.size();
-  }
-  if (bytes > kKeptHeaderBytesMax || event.headers.size() == kKeptHeadersMax) {
-    return std::unexpected("an event keeps at most " + std::to_string(kKeptHeadersMax) + " headers of together " +
-                           std::to_string(kKeptHeaderBytesMax) + " bytes");
-  }
+  if (auto checked = check_header(name, value); !checked) return checked;
   event.headers.emplace_back(std::move(name), std::move(value));
-  return {};
+  return check_headers_together(event.headers);
 }
 
 /// CloudEvents headers are percent-encoded (HTTP binding §3.1.3.2).
@@ -214,6 +233,22 @@ std::string unquoted_key(std::string_view value) {
     text += value[i];
   }
   return text;
+}
+
+std::expected<void, std::string> check_event(const wire::EventView& event, const HttpLimits& limits) {
+  if (auto checked = check_identity(event.id, event.source, event.key, limits); !checked) return checked;
+  if (event.headers.size() > kKeptHeadersMax) return check_headers_together(event.headers);
+  for (const wire::Header& header : event.headers) {
+    if (auto checked = check_header(header.name, header.value); !checked) return checked;
+    if (header.name != to_lower(std::string(header.name))) {
+      return std::unexpected("the kept header '" + std::string(header.name) + "' is not in lower case");
+    }
+  }
+  if (auto checked = check_headers_together(event.headers); !checked) return checked;
+  if (event.content_type.empty()) return {};
+  if (!media_type(event.content_type)) return std::unexpected("the content type is not a media type");
+  if (payload_kind(event.content_type) == PayloadKind::json) return check_json(event.body, limits.json_depth_max);
+  return {};
 }
 
 std::expected<EventInput, std::string> event_fields(const Request& request, const Query& query,

@@ -37,6 +37,10 @@ struct EventInput {
   [[nodiscard]] wire::EventView view() const;
 };
 
+/// An event whose fields a client has laid down itself: id, source, key, content type, headers, and that a JSON payload
+/// is JSON. The topic and the payload's size are not looked at. The error is for 400.
+[[nodiscard]] std::expected<void, std::string> check_event(const wire::EventView& event, const HttpLimits& limits);
+
 /// The headers and parameters of a request that publishes one event; its body is not looked at. Parameters: id, source,
 /// key.
 [[nodiscard]] std::expected<EventInput, std::string> event_fields(const Request& request, const Query& query,

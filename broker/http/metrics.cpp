@@ -1,5 +1,7 @@
 #include "broker/http/metrics.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <string_view>
 
@@ -35,6 +37,17 @@ void add(std::string& out, std::string_view name, std::string_view type, std::st
 std::string seconds(std::uint64_t us) {
   std::string text = std::to_string(us % 1'000'000);
   return std::to_string(us / 1'000'000) + '.' + std::string(6 - text.size(), '0') + text;
+}
+
+/// The names and meanings that every Prometheus client library uses.
+void add_process(std::string& out) {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) != 0) return;
+  const auto us = [](const timeval& time) {
+    return (static_cast<std::uint64_t>(time.tv_sec) * 1'000'000) + static_cast<std::uint64_t>(time.tv_usec);
+  };
+  add_family(out, "process_cpu_seconds_total", "counter", "Processor time of this process, user and system.");
+  add_sample(out, "process_cpu_seconds_total", "", seconds(us(usage.ru_utime) + us(usage.ru_stime)));
 }
 
 void add_node(std::string& out, const NodeStatus& status) {
@@ -99,6 +112,7 @@ void HttpMetrics::publish_took(std::chrono::microseconds time) {
 
 std::string HttpMetrics::text(const NodeStatus& status, const Counters& counters) const {
   std::string out;
+  add_process(out);
   add_node(out, status);
   add_counters(out, counters);
   add_family(out, "weir_http_requests_total", "counter", "Answers by route and class of status.");

@@ -156,7 +156,7 @@ std::expected<Match, Problem> admit(const Request& request, const HttpConfig& co
 
 enum class Next : std::uint8_t { request = 1, close = 2 };
 
-void become_websocket(SharedConnection connection, SharedRequest request, NameProtocol protocol, Match match) {
+void become_websocket(SharedConnection connection, SharedRequest request, Subprotocol protocol, Match match) {
   std::string name = match.route == Route::read ? std::move(match.name) : std::string{};
   std::string input(connection->input());
   start_websocket(connection->release(), connection->shard_ptr(), std::move(request), protocol, std::move(name),

@@ -36,7 +36,6 @@ constexpr std::array kLater{
     Later{"", "backup", "Write a consistent copy"},
     Later{"", "restore", "Begin from a copy"},
     Later{"", "recover", "Begin from what one node still has"},
-    Later{"", "bench", "Measure this cluster"},
     Later{"", "doctor", "Look for what will hurt: disk, clock, limits, ports"},
     Later{"token", "create", "Make a token"},
     Later{"", "completion", "Completion for a shell"},

@@ -63,6 +63,7 @@ struct WebSocket::Impl {
   bool reading = false;  // an async_read is under way
   bool arrived = false;  // it has reported and nobody has taken the message or error yet
   bool writing = false;
+  MessageKind last_kind = MessageKind::text;
 };
 
 WebSocket::WebSocket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -124,15 +125,15 @@ std::expected<WebSocket, WebSocket::ConnectError> WebSocket::connect(const Endpo
   tcp_layer.expires_never();
   impl->stream.set_option(ws::stream_base::timeout{
       .handshake_timeout = std::chrono::seconds(5), .idle_timeout = kIdleTimeout, .keep_alive_pings = true});
-  impl->stream.text(true);
   return WebSocket(std::move(impl));
 }
 
-std::expected<void, std::string> WebSocket::send(std::string_view text, Deadline deadline) {
+std::expected<void, std::string> WebSocket::send(std::string_view message, Deadline deadline, MessageKind kind) {
   // A write that missed its deadline has ended the connection, so none is under way here.
   error_code result;
   impl_->writing = true;
-  impl_->stream.async_write(asio::buffer(text.data(), text.size()), [&](error_code error, std::size_t) {
+  impl_->stream.text(kind == MessageKind::text);
+  impl_->stream.async_write(asio::buffer(message.data(), message.size()), [&](error_code error, std::size_t) {
     result = error;
     impl_->writing = false;
   });
@@ -149,10 +150,15 @@ std::expected<std::optional<std::string>, std::string> WebSocket::receive(Deadli
   if (!impl_->reading && !impl_->arrived) impl_->start_reading();
   if (!impl_->run_until(deadline, [&] { return impl_->arrived; })) return std::nullopt;
   impl_->arrived = false;
+  impl_->last_kind = impl_->stream.got_text() ? MessageKind::text : MessageKind::binary;
   if (impl_->read_error) return std::unexpected(impl_->why(impl_->read_error));
   std::string message = beast::buffers_to_string(impl_->buffer.data());
   impl_->buffer.clear();
   return message;
+}
+
+MessageKind WebSocket::last_kind() const {
+  return impl_->last_kind;
 }
 
 }  // namespace weir::client

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -10,7 +11,9 @@
 
 namespace weir::client {
 
-/// One WebSocket of text messages. Blocks, up to the deadline of each call. One thread at a time; pings are answered
+enum class MessageKind : std::uint8_t { text = 1, binary = 2 };
+
+/// One WebSocket. Blocks, up to the deadline of each call. One thread at a time; pings are answered
 /// while a call runs. Starts no thread.
 class WebSocket {
  public:
@@ -29,11 +32,14 @@ class WebSocket {
   WebSocket& operator=(WebSocket&&) noexcept;
 
   /// An error ends the connection.
-  [[nodiscard]] std::expected<void, std::string> send(std::string_view text, Deadline deadline);
+  [[nodiscard]] std::expected<void, std::string> send(std::string_view message, Deadline deadline,
+                                                      MessageKind kind = MessageKind::text);
 
   /// The next message, or nothing by the deadline (a message on its way is not lost by that). An error ends the
   /// connection.
   [[nodiscard]] std::expected<std::optional<std::string>, std::string> receive(Deadline deadline);
+  /// Of the message that `receive` gave last.
+  [[nodiscard]] MessageKind last_kind() const;
 
  private:
   struct Impl;

@@ -167,10 +167,10 @@ TEST(Upgrade, Fault96KeysAndVersionsAreChecked) {
   request.fields.push_back({"sec-websocket-version", "13"});
   request.fields.push_back({"sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="});
   ASSERT_TRUE(wants_websocket(request));
-  EXPECT_EQ(check_upgrade(request), NameProtocol::no);
+  EXPECT_EQ(check_upgrade(request), Subprotocol::unnamed);
   request.fields.push_back({"sec-websocket-protocol", "x, weir.json.v1"});
-  EXPECT_EQ(check_upgrade(request), NameProtocol::yes);
-  request.fields.back().value = "weir.bin.v1";
+  EXPECT_EQ(check_upgrade(request), Subprotocol::json);
+  request.fields.back().value = "mqtt";
   EXPECT_EQ(check_upgrade(request).error().status, 400U);
   request.fields.pop_back();
   for (const char* key : {"", "short", "AAAA", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZXh4eA=="}) {

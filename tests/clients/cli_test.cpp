@@ -163,9 +163,9 @@ TEST(CommandLine, VersionAndLaterVerbs) {
   const auto verify = weir({"cluster", "verify"});
   EXPECT_EQ(verify.code, 2);
   EXPECT_EQ(verify.err, "weir: 'cluster verify' comes with a later release\n");
-  const auto bench = weir({"bench", "pub", "--seconds", "10"});
-  EXPECT_EQ(bench.code, 2);
-  EXPECT_EQ(bench.err, "weir: 'bench' comes with a later release\n");
+  const auto backup = weir({"backup", "FILE"});
+  EXPECT_EQ(backup.code, 2);
+  EXPECT_EQ(backup.err, "weir: 'backup' comes with a later release\n");
   EXPECT_EQ(weir({"sub", "a", "--group", "g"}).err, "weir: --group comes with a later release\n");
 }
 
