@@ -18,7 +18,7 @@ Member decode_member(const fbs::Member& table, Rules& rules) {
   member.kind = static_cast<MemberKind>(table.kind());
   rules.that(member.node != raft::kNobody, "node: not 0");
   rules.node_name(member.name, "name: 1 to 32 of [a-z0-9-]");
-  rules.that(table.kind() <= fbs::MemberKind::joining, "kind: a known one");
+  rules.that(table.kind() <= fbs::MemberKind::awaited, "kind: a known one");
   rules.visible(member.raft_address, kAddressBytesMax, "raft_address: at most 255 visible bytes");
   rules.visible(member.http_address, kAddressBytesMax, "http_address: at most 255 visible bytes");
   return member;

@@ -133,6 +133,7 @@ enum class MemberKind : std::uint8_t {
   voter = 0,
   learner = 1,  ///< gets the log and counts for nothing
   joining = 2,  ///< a learner that the leader makes a voter as soon as it has caught up
+  awaited = 3,  ///< lost its data folder: no member until it shows up empty, then joining
 };
 struct Member {
   raft::NodeId node;

@@ -69,6 +69,13 @@ void Node::find_id(wire::Claim id,
   impl_->find_id(std::move(id), std::move(done));
 }
 
+void Node::change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done) {
+  impl_->change_members(change, timeout_ms, std::move(done));
+}
+std::expected<void, ChangeRefusal> Node::transfer_leadership(const std::string& to) {
+  return impl_->transfer_leadership(to);
+}
+
 NodeStatus Node::status() const {
   return impl_->status();
 }

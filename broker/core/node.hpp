@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/membership.hpp"
 #include "broker/core/ports.hpp"
 #include "broker/core/reading.hpp"
 #include "broker/core/status.hpp"
@@ -20,6 +21,12 @@
 #include "wire/peer_message.hpp"
 
 namespace weir::broker {
+
+/// Who brings a member back that lost its disk (docs/decisions/0010).
+enum class Readmission : std::uint8_t {
+  automatic = 1,  ///< the leader, as soon as it shows up empty
+  by_hand = 2,    ///< an operator: removes it, then adds it
+};
 
 struct NodeConfig {
   std::string name;
@@ -40,6 +47,7 @@ struct NodeConfig {
   /// Recently used log entries kept decoded for readers.
   std::size_t entry_cache_bytes = std::size_t{32} << 20U;
   bool topics_auto_create = true;
+  Readmission readmission = Readmission::automatic;
 };
 
 /// What the app learns as it happens, for its log. Callbacks are optional and must not call back into the node.
@@ -106,6 +114,12 @@ class Node {
   /// Where this id was stored, in this node's applied prefix (call after barrier()): result, nullopt if it was not.
   void find_id(wire::Claim id,
                std::move_only_function<void(std::expected<std::optional<wire::Claimed>, ReadError>)> done);
+
+  // --- members (on the leader; else refused as not_leader)
+  void change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done);
+  /// Asks the leader to hand over to the member of that name; empty: to whoever has most of the log. It happens, or is
+  /// given up, within an election timeout.
+  [[nodiscard]] std::expected<void, ChangeRefusal> transfer_leadership(const std::string& to);
 
   // --- watching
   [[nodiscard]] NodeStatus status() const;

@@ -13,10 +13,12 @@
 #include "broker/core/applier.hpp"
 #include "broker/core/bootstrap.hpp"
 #include "broker/core/coalescer.hpp"
+#include "broker/core/configuration.hpp"
 #include "broker/core/decoded_entry.hpp"
 #include "broker/core/forwarder.hpp"
 #include "broker/core/log_reader.hpp"
 #include "broker/core/log_time.hpp"
+#include "broker/core/membership.hpp"
 #include "broker/core/node.hpp"
 #include "broker/core/read_barriers.hpp"
 #include "broker/core/replica.hpp"
@@ -60,6 +62,10 @@ class Node::Impl {
   void log_outline(raft::Index from, std::uint32_t limit,
                    std::move_only_function<void(std::expected<LogOutline, ReadError>)> done);
 
+  // --- members (node_membership.cpp)
+  void change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done);
+  [[nodiscard]] std::expected<void, ChangeRefusal> transfer_leadership(const std::string& to);
+
   // --- watching (node_status.cpp)
   [[nodiscard]] NodeStatus status() const;
   [[nodiscard]] Counters counters() const;
@@ -76,6 +82,22 @@ class Node::Impl {
     std::move_only_function<void()> done;
   };
 
+  struct PendingChange {
+    raft::Index index;
+    raft::Term term;
+    std::uint64_t deadline_us = 0;
+    ChangeDone done;
+  };
+
+  [[nodiscard]] OwnIdentity own_identity() const;
+  /// CONFIG names this node in this life.
+  [[nodiscard]] bool is_member() const;
+  void follow_configuration(raft::Index index);
+  void members_changed();
+  /// Running, or waiting if CONFIG does not name this node in this life.
+  void enter_membership();
+  void answer_change();
+  void tend_members();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
   void found(wire::ConfigEntry config);
   void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
@@ -102,6 +124,8 @@ class Node::Impl {
   void on_forward(raft::NodeId peer, wire::Forward forward);
   [[nodiscard]] const wire::Member* member(raft::NodeId node) const;
   [[nodiscard]] bool is_current(raft::NodeId peer) const;
+  /// The peer that is connected is in this cluster, if perhaps by entries that are not here yet.
+  [[nodiscard]] bool shares_cluster(raft::NodeId peer) const;
   /// The peer has shown itself as a member of another cluster.
   [[nodiscard]] bool is_foreign(raft::NodeId peer) const;
   void help_found(const wire::Hello& peer);
@@ -148,11 +172,15 @@ class Node::Impl {
 
   /// From here on: only once this node is a member.
   std::optional<wire::ConfigEntry> cluster_;
+  std::optional<wire::ConfigEntry> founding_config_;  ///< of the log's first entry
+  /// By index: the latest in the log, and those before it that may come back.
+  std::map<raft::Index, wire::ConfigEntry> configs_;
+  std::optional<PendingChange> pending_change_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Applier> applier_;
   std::unique_ptr<Coalescer> coalescer_;
 
-  std::map<raft::NodeId, wire::Hello> peers_;  ///< the latest hello of each peer that is connected
+  Peers peers_;                           ///< the latest hello of each peer that is connected
   std::set<raft::NodeId> to_be_founded_;  ///< empty members that CONFIG names: they get Found until they speak Raft
   std::list<AppliedWait> applied_waits_;
   std::optional<Drain> drain_;

@@ -73,7 +73,12 @@ void Node::Impl::read_configurations(std::size_t number, std::optional<wire::Con
                  fail("log entry " + std::to_string(index.value) + ": " + config.error().text);
                  return;
                }
-               recovered_.configurations.push_back({.index = index, .configuration = to_configuration(*config)});
+               recovered_.configurations.push_back(
+                   {.index = index, .configuration = to_configuration(*config, own_identity())});
+               configs_[index] = *config;
+               if (number == 0) {
+                 founding_config_ = *config;
+               }
                read_configurations(number + 1, *std::move(config));
              });
 }
@@ -89,7 +94,7 @@ void Node::Impl::tick_bootstrap() {
 
 void Node::Impl::found(wire::ConfigEntry config) {
   founding_now_ = true;
-  raft::Proposal proposal = to_proposal(config);
+  raft::Proposal proposal = to_proposal(config, own_identity());
   raft::Entry entry{.index = kConfigIndex,
                     .term = kFoundingTerm,
                     .command = proposal.command,
@@ -116,17 +121,13 @@ void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, st
                 .term_runs = {{.term = kFoundingTerm, .first = kConfigIndex}},
                 .first_index = kConfigIndex,
                 .last_index = kConfigIndex,
-                .configurations = {{.index = kConfigIndex, .configuration = to_configuration(config)}}};
+                .configurations = {{.index = kConfigIndex, .configuration = to_configuration(config, own_identity())}}};
+  configs_[kConfigIndex] = config;
+  founding_config_ = config;
   join(config, std::move(recovered_));
 }
 
 void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
-  const auto self = std::ranges::find(config.members, config_.name, &wire::Member::name);
-  if (self == config.members.end() || self->incarnation != identity_.incarnation) {
-    fail("cluster " + config.cluster_id + " does not know this data folder of '" + config_.name +
-         "'; start with the folder that belongs to it, or with an empty one to be admitted anew");
-    return;
-  }
   cluster_ = std::move(config);
   replica_ = std::make_unique<Replica>(raft_config(), std::move(recovered), config_.disk_stall_timeout_ms, disk_,
                                        network_, clock_, log_time_, replica_hooks());
@@ -134,11 +135,9 @@ void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
   coalescer_ =
       std::make_unique<Coalescer>(*replica_, log_time_, clock_, [this](WriteJob job) { give_back(std::move(job)); });
   if (phase_ != Phase::draining) {
-    enter(Phase::running, "member of cluster " + cluster_->cluster_id);
+    enter_membership();
   }
-  for (const auto& [node, peer] : peers_) {
-    help_found(peer);
-  }
+  members_changed();
   settle();
 }
 
@@ -158,7 +157,10 @@ Replica::Hooks Node::Impl::replica_hooks() {
           .event = [this](const raft::Event& event) { on_event(event); },
           .woken = [this] { settle(); },
           .failed = [this](const storage::Error& error) { fail(error.text); },
-          .may_send = [this](raft::NodeId peer) { return is_current(peer); }};
+          .may_send =
+              [this](const raft::Message& message) {
+                return is_current(message.to) || (is_reply(message) && shares_cluster(message.to));
+              }};
 }
 
 Applier::Hooks Node::Impl::applier_hooks() {
@@ -205,6 +207,7 @@ void Node::Impl::tick() {
   }
   if (ticks_ % kTicksPerFound == 0) {
     tick_found();
+    tend_members();
   }
   if (ticks_ % kTicksPerExpiry == 0) {
     forwarder_.tick();
@@ -212,6 +215,7 @@ void Node::Impl::tick() {
       coalescer_->expire(clock_.steady_us());
     }
     answer_applied_waits();
+    answer_change();
   }
   settle();
   if (!replica_ && !barriers_.empty()) {
@@ -244,7 +248,7 @@ void Node::Impl::tick_drain() {
   if (!drain_) {
     return;
   }
-  const bool alone = !replica_ || cluster_->members.size() == 1;
+  const bool alone = !replica_ || replica_->raft().configuration().voters.size() == 1;
   if (pending() == 0 && !alone && !drain_->handed_over) {
     drain_->handed_over = true;
     replica_->transfer_leadership();
@@ -273,6 +277,10 @@ void Node::Impl::fail(const std::string& why) {
   enter(Phase::failed, why);
   if (replica_) {
     replica_->halt();
+  }
+  if (pending_change_) {
+    PendingChange change = *std::exchange(pending_change_, std::nullopt);
+    change.done(std::unexpected(ChangeRefusal{.kind = ChangeRefusalKind::outcome_unknown, .detail = why}));
   }
   if (coalescer_) {
     coalescer_->abandon("this node stopped: " + why);

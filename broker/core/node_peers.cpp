@@ -5,6 +5,12 @@
 #include "broker/core/node_impl.hpp"
 
 namespace weir::broker {
+namespace {
+
+/// Connected peers, members or not; beyond, no stranger is let in to wait.
+constexpr std::size_t kStrangersMax = 64;
+
+}  // namespace
 
 wire::Hello Node::Impl::hello() const {
   return {.version_min = wire::kProtocolVersion,
@@ -31,11 +37,21 @@ std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) con
     return std::unexpected("cluster " + hello.cluster_id + " is not " + identity_.cluster_id +
                            "; one of the nodes has another cluster's data folder");
   }
+  if (!cluster_) {
+    if (std::ranges::find(config_.members, hello.node) == config_.members.end()) {
+      return std::unexpected("'" + hello.node + "' is no member here");
+    }
+    return {};
+  }
   const auto* known = member(wire::node_id(hello.node));
-  if (cluster_ ? known == nullptr : std::ranges::find(config_.members, hello.node) == config_.members.end()) {
+  // An empty stranger may wait here to be added. One of this cluster may be a member by entries that are not here yet,
+  // and be needed to get them: it is sent away only by those that have a leader.
+  const bool waits = hello.cluster_id.empty() && peers_.size() < kStrangersMax;
+  const bool has_leader = replica_ && replica_->raft().leader() != raft::kNobody;
+  if (known == nullptr && !waits && (has_leader || hello.cluster_id.empty())) {
     return std::unexpected("'" + hello.node + "' is no member here");
   }
-  if (known != nullptr && !hello.cluster_id.empty() && known->incarnation != hello.incarnation) {
+  if (known != nullptr && !hello.cluster_id.empty() && known->incarnation != hello.incarnation && has_leader) {
     return std::unexpected("'" + hello.node +
                            "' comes with another data folder than the member of that name; "
                            "it must be removed and admitted anew");
@@ -55,8 +71,14 @@ const wire::Member* Node::Impl::member(raft::NodeId node) const {
 bool Node::Impl::is_current(raft::NodeId peer) const {
   const auto* known = member(peer);
   const auto connected = peers_.find(peer);
-  return known != nullptr && connected != peers_.end() && connected->second.incarnation == known->incarnation &&
-         !is_foreign(peer);
+  return known != nullptr && known->kind != wire::MemberKind::awaited && connected != peers_.end() &&
+         connected->second.incarnation == known->incarnation && !is_foreign(peer);
+}
+
+bool Node::Impl::shares_cluster(raft::NodeId peer) const {
+  const auto connected = peers_.find(peer);
+  return connected != peers_.end() && !connected->second.cluster_id.empty() &&
+         connected->second.cluster_id == identity_.cluster_id;
 }
 
 bool Node::Impl::is_foreign(raft::NodeId peer) const {
@@ -70,6 +92,9 @@ void Node::Impl::peer_up(const wire::Hello& peer) {
   peers_[node] = peer;
   bootstrap_.met(peer);
   if (cluster_) {
+    if (member(node) == nullptr) {
+      network_.connect(peer.node, peer.raft_address);  // it waits to be added, or is a member by entries yet to come
+    }
     help_found(peer);
     return;
   }
@@ -94,12 +119,18 @@ void Node::Impl::help_found(const wire::Hello& peer) {
     if (events_.notice && peer.cluster_id.empty() && member(node) != nullptr) {
       events_.notice("'" + peer.node +
                      "' has an empty data folder and is no longer the member of that name: it does "
-                     "not vote; remove it and admit it anew");
+                     "not vote; the leader removes it and admits it anew");
     }
     return;
   }
   to_be_founded_.insert(node);
-  static_cast<void>(network_.send(node, wire::Found{.config = wire::encode(*cluster_)}));
+  const auto founder = std::ranges::find(founding_config_->members, node, &wire::Member::node);
+  const bool admitted = founder == founding_config_->members.end() || founder->incarnation != peer.incarnation;
+  wire::Found found{.config = wire::encode(*founding_config_)};
+  if (admitted) {
+    found.admission = wire::encode(*cluster_);
+  }
+  static_cast<void>(network_.send(node, std::move(found)));
 }
 
 void Node::Impl::peer_down(raft::NodeId peer) {
@@ -128,8 +159,11 @@ void Node::Impl::peer_message(raft::NodeId peer, std::uint64_t incarnation, wire
 
 void Node::Impl::on_raft_message(raft::NodeId peer, std::uint64_t incarnation, raft::Message message) {
   const auto* known = member(peer);
-  if (!replica_ || known == nullptr || known->incarnation != incarnation || is_foreign(peer) || message.from != peer ||
-      message.to != self_) {
+  const bool counts = known != nullptr && known->incarnation == incarnation && known->kind != wire::MemberKind::awaited;
+  // Thesis §4.1: a request is answered even if CONFIG here does not name the sender yet.
+  const bool asks = !is_reply(message) && shares_cluster(peer) && peers_.at(peer).incarnation == incarnation;
+  if (!replica_ || !(counts || asks) || is_foreign(peer) || message.from != peer || message.to != self_ ||
+      !decode_configurations(message, own_identity())) {
     ++counters_.messages_refused;
     return;
   }
@@ -154,7 +188,12 @@ void Node::Impl::on_found(raft::NodeId peer, const wire::Found& found_message) {
     }
     return;
   }
-  if (const auto accepted = bootstrap_.accepts(*config); !accepted) {
+  const auto naming = found_message.admission.empty() ? config : wire::decode_config(found_message.admission);
+  if (!naming || naming->cluster_id != config->cluster_id) {
+    ++counters_.messages_refused;
+    return;
+  }
+  if (const auto accepted = bootstrap_.accepts(*naming); !accepted) {
     enter(Phase::waiting, accepted.error() + ": waits to be admitted (does not vote, serves nothing)");
     return;
   }

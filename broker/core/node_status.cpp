@@ -50,6 +50,7 @@ MemberStatus Node::Impl::member_status(const wire::Member& member) const {
                       .incarnation = member.incarnation,
                       .role = raft::Role::follower,
                       .match_index = std::nullopt,
+                      .kind = member.kind,
                       .healthy = std::nullopt};
   const auto connected = peers_.find(member.node);
   if (connected != peers_.end() && connected->second.incarnation == member.incarnation) {

@@ -119,6 +119,8 @@ void Node::Impl::on_event(const raft::Event& event) {
     ++counters_.leader_changes;
     leader_heard_us_ = clock_.steady_us();
     forwarder_.leader_is(leader->leader);
+  } else if (const auto* adopted = std::get_if<raft::ConfigurationAdopted>(&event)) {
+    follow_configuration(adopted->index);
   } else if (std::holds_alternative<raft::LogTruncated>(event)) {
     ++counters_.truncations;
   } else if (std::holds_alternative<raft::MessageRefused>(event)) {
@@ -164,6 +166,7 @@ void Node::Impl::on_settled() {
     waiters_.advance(names);
   }
   answer_applied_waits();
+  answer_change();
   settle();
 }
 

@@ -9,6 +9,7 @@
 #include <expected>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "raft/entry.hpp"
@@ -53,6 +54,9 @@ class PeerNetwork {
   virtual ~PeerNetwork() = default;
   /// To the member `to`, over the connection this node dialled. Bounded: beyond kPeerQueueBytesMax it drops.
   virtual Sent send(raft::NodeId to, wire::PeerMessage message) = 0;
+  /// `node` (a name) is a member: it is dialled at this host:port from now on, unless it is already. Nothing to do for
+  /// a network that reaches everybody anyway.
+  virtual void connect(const std::string& /*node*/, const std::string& /*address*/) {}
 };
 
 class Clock {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "broker/core/configuration.hpp"
 #include "raft/check.hpp"
 #include "raft/mutant.hpp"
 
@@ -31,10 +30,6 @@ void Replica::step(raft::Message message) {
   if (stopped_) {
     return;
   }
-  if (const auto decoded = decode_configurations(message); !decoded) {
-    hooks_.event(raft::MessageRefused{.from = message.from, .reason = "a CONFIG entry that cannot be decoded"});
-    return;
-  }
   log_time_.observe(message.from, message.wall_clock_ms, clock_.steady_us());
   raft_.step(std::move(message));
 }
@@ -52,6 +47,13 @@ std::expected<raft::Index, raft::ProposeError> Replica::propose(std::vector<raft
     return std::unexpected(raft::ProposeError::not_leader);
   }
   return raft_.propose(std::move(proposals));
+}
+
+std::expected<raft::Index, raft::ChangeError> Replica::change_membership(raft::Proposal proposal) {
+  if (stopped_) {
+    return std::unexpected(raft::ChangeError::not_leader);
+  }
+  return raft_.change_membership(std::move(proposal));
 }
 
 void Replica::settle() {
@@ -75,6 +77,13 @@ void Replica::do_duties(raft::Output output) {
   }
   for (const auto& request : output.catch_up) {
     catch_up(request);
+  }
+  // No store takes snapshots yet: none can be sent, and none that is received could be installed.
+  for (const auto& request : output.snapshot_requests) {
+    raft_.snapshot_read({.to = request.to, .snapshot = {}, .offset = 0, .data = {}});
+  }
+  for (const auto& piece : output.snapshot_pieces) {
+    raft_.snapshot_refused(piece.snapshot);
   }
   // Those in output.reads_refused are put again by the clock (ReadBarriers): there may be no leader for a while.
   for (const auto& state : output.read_states) {
@@ -148,7 +157,7 @@ void Replica::release_held() {
 
 void Replica::send(std::vector<raft::Message> messages) {
   for (auto& message : messages) {
-    if (hooks_.may_send(message.to)) {
+    if (hooks_.may_send(message)) {
       message.wall_clock_ms = clock_.wall_ms();
       const raft::NodeId to = message.to;
       // A dropped message is a lost one: Raft sends again.

@@ -28,8 +28,8 @@ class Replica {
     std::function<void()> woken;
     /// A write or flush failed. The replica has stopped: no input has an effect any more.
     std::function<void(const storage::Error&)> failed;
-    /// May this message leave (the peer is the incarnation that CONFIG names)?
-    std::function<bool(raft::NodeId)> may_send;
+    /// May this message leave (a request: to the incarnation that CONFIG names)?
+    std::function<bool(const raft::Message&)> may_send;
   };
 
   Replica(raft::Config config, raft::Recovered recovered, std::uint32_t disk_stall_timeout_ms, Disk& disk,
@@ -39,12 +39,14 @@ class Replica {
   Replica& operator=(const Replica&) = delete;
 
   // Inputs; call settle() after one or several.
+  /// Requires that its CONFIG entries are decoded (decode_configurations).
   void step(raft::Message message);
   void tick();
   [[nodiscard]] std::expected<raft::Index, raft::ProposeError> propose(std::vector<raft::Proposal> proposals);
   void read_index(raft::ReadContext context) { raft_.read_index(context); }
   void applied(raft::Index index) { raft_.applied(index); }
-  void transfer_leadership() { raft_.transfer_leadership(); }
+  void transfer_leadership(raft::NodeId to = raft::kNobody) { raft_.transfer_leadership(to); }
+  [[nodiscard]] std::expected<raft::Index, raft::ChangeError> change_membership(raft::Proposal proposal);
 
   /// Does the duties of all pending outputs.
   void settle();

@@ -10,6 +10,7 @@
 
 #include "raft/output.hpp"
 #include "raft/types.hpp"
+#include "wire/entry.hpp"
 
 namespace weir::broker {
 
@@ -31,7 +32,8 @@ struct MemberStatus {
   std::uint64_t incarnation = 0;
   raft::Role role = raft::Role::follower;  ///< as far as known here
   std::optional<raft::Index> match_index;  ///< on the leader, of all; elsewhere empty
-  std::optional<bool> healthy;             ///< on the leader: answered within an election timeout
+  wire::MemberKind kind = wire::MemberKind::voter;
+  std::optional<bool> healthy;  ///< on the leader: answered within an election timeout
 };
 
 struct NodeStatus {

@@ -43,7 +43,7 @@ class Coalescing : public testing::Test {
             .event = [](const raft::Event&) {},
             .woken = [] {},
             .failed = [](const storage::Error&) {},
-            .may_send = [](raft::NodeId) { return true; }};
+            .may_send = [](const raft::Message&) { return true; }};
   }
   void submit(const Request& request, std::uint64_t timeout_ms = 1'000) {
     const std::size_t place = outcomes.size();

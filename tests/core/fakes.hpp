@@ -35,6 +35,7 @@ class FakeNetwork final : public PeerNetwork {
     sent.emplace_back(to, std::move(message));
     return Sent::queued;
   }
+  void connect(const std::string& node, const std::string& address) override { dialled[node] = address; }
   /// What was sent of one kind, oldest first, forgotten with all else.
   template <class Message>
   std::vector<std::pair<raft::NodeId, Message>> take() {
@@ -48,6 +49,7 @@ class FakeNetwork final : public PeerNetwork {
   }
   std::vector<std::pair<raft::NodeId, wire::PeerMessage>> sent;
   std::set<raft::NodeId> unreachable;
+  std::map<std::string, std::string> dialled;
 };
 
 /// Writes wait in `writes` and reads in `reads` until the test finishes them.

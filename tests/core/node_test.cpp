@@ -102,6 +102,7 @@ TEST(Node, LetsABarrierAskForAnother) {
   EXPECT_TRUE(confirmed);
 }
 
+// FAULTS 40
 TEST(Node, Fault040StopsAtAnUnknownCommandAndSaysNothingMore) {
   NodeFixture three;
   three.join();
@@ -229,6 +230,98 @@ TEST(Node, Fault024TwoWipedOfThreeFoundNothing) {
     EXPECT_EQ(wiped.node->status().phase, Phase::waiting);
     EXPECT_THAT(wiped.network.take<raft::Message>(), IsEmpty());
   }
+}
+
+// FAULTS 24: the way back of a member that lost its disk: the old one goes, the new one comes as a learner and votes
+// when it is caught up. Nobody asks for it.
+TEST(Node, Fault024TheLeaderBringsAWipedMemberBackByMembershipChanges) {
+  NodeFixture three;
+  three.join();
+  three.node->peer_down(id_of("n3"));
+  three.node->peer_up(hello_of("n3", "", 333));
+  three.obedient = {"n2"};
+  three.lead();
+  const auto n3 = [&] { return three.node->status().members.at(2); };
+  const auto until = [&](auto condition) {
+    for (int i = 0; i < 200 && !condition(); ++i) {
+      three.tick();
+      three.settle();
+    }
+    return condition();
+  };
+  ASSERT_TRUE(until([&] { return n3().kind == wire::MemberKind::awaited; }));
+  EXPECT_EQ(n3().incarnation, 333U);
+  std::vector<std::pair<raft::NodeId, wire::Found>> found;
+  ASSERT_TRUE(until([&] { return n3().kind == wire::MemberKind::joining; }));
+  for (int i = 0; i < 40 && found.empty(); ++i) {
+    three.tick();
+    found = three.network.take<wire::Found>();
+    three.settle();
+  }
+  ASSERT_FALSE(found.empty()) << "it learns of its cluster";
+  EXPECT_EQ(found.front().first, id_of("n3"));
+  EXPECT_EQ(wire::decode_config(found.front().second.config).value(), config_of(kThree)) << "the log's first entry";
+  EXPECT_EQ(wire::decode_config(found.front().second.admission).value().members.at(2).incarnation, 333U);
+  const raft::Term term = three.node->status().term;
+  EXPECT_FALSE(until([&] { return n3().kind == wire::MemberKind::voter; })) << "not before it has caught up";
+  const auto catch_up = [&] {
+    raft::AppendEntriesReply reply;
+    reply.answer = raft::AppendAnswer::matched;
+    reply.match_index = three.node->status().last_index;
+    three.node->peer_message(
+        id_of("n3"), 333,
+        raft::Message{.from = id_of("n3"), .to = id_of("n1"), .term = term, .wall_clock_ms = 0, .body = reply});
+    return n3().kind == wire::MemberKind::voter;
+  };
+  EXPECT_TRUE(until(catch_up));
+  EXPECT_EQ(three.node->status().term, term);
+}
+
+TEST(Node, Fault024AnAdmittedNodeStartsFromTheFirstConfigAndIsNoVoterInItsOwnEyes) {
+  NodeFixture wiped;
+  wiped.make_empty("n1", 900);
+  wiped.node->start();
+  wiped.node->peer_up(hello_of("n2", "c", 2));
+  wire::ConfigEntry admission = config_of(kThree);
+  admission.members[0].incarnation = 900;
+  admission.members[0].kind = wire::MemberKind::joining;
+  wiped.node->peer_message(
+      id_of("n2"), 2, wire::Found{.config = wire::encode(config_of(kThree)), .admission = wire::encode(admission)});
+  ASSERT_THAT(wiped.founded, SizeIs(1));
+  EXPECT_EQ(wire::decode_config(wiped.founded.front().second.data).value(), config_of(kThree));
+  wiped.founding.front()({});
+  EXPECT_EQ(wiped.node->status().phase, Phase::waiting);
+  wiped.network.sent.clear();
+  wiped.tick(200);
+  EXPECT_THAT(wiped.network.take<raft::Message>(), IsEmpty()) << "it asks for no votes";
+}
+
+TEST(Node, AddsPromotesAndRemovesMembersOneAtATime) {
+  NodeFixture three;
+  three.join();
+  three.lead();
+  std::vector<std::string> outcomes;
+  const auto ask = [&](MemberAction action, const std::string& name) {
+    three.node->change_members({.action = action, .node = name}, 1'000, [&](const auto& result) {
+      outcomes.push_back(result ? "done" : std::to_string(static_cast<int>(result.error().kind)));
+    });
+    three.settle();
+    return outcomes.empty() ? std::string() : outcomes.back();
+  };
+  EXPECT_EQ(ask(MemberAction::add, "n4"), "4") << "nobody has heard of it";
+  three.node->peer_up(hello_of("n4", "", 4, {"n1", "n2", "n3", "n4"}));
+  EXPECT_EQ(three.network.dialled.at("n4"), "n4:7401");
+  EXPECT_EQ(ask(MemberAction::add_learner, "n4"), "done");
+  EXPECT_EQ(three.node->status().members.at(3).kind, wire::MemberKind::learner);
+  EXPECT_EQ(ask(MemberAction::add, "n4"), "3");
+  EXPECT_EQ(ask(MemberAction::promote, "n4"), "5") << "not caught up";
+  EXPECT_EQ(ask(MemberAction::promote, "n5"), "2");
+  EXPECT_EQ(ask(MemberAction::remove, "n4"), "done");
+  EXPECT_THAT(three.node->status().members, SizeIs(3));
+  EXPECT_EQ(ask(MemberAction::remove, "n1"), "done") << "itself";
+  EXPECT_EQ(three.node->status().role, raft::Role::follower);
+  EXPECT_EQ(three.node->status().phase, Phase::waiting);
+  EXPECT_EQ(ask(MemberAction::remove, "n2"), "1");
 }
 
 // A founder that is wiped in the middle of founding may found a second cluster with those that had not heard of the

@@ -19,7 +19,8 @@ ConfigEntry config() {
           {{node_id("n1"), "n1", "10.0.0.1:7400", "10.0.0.1:7480", 11},
            {node_id("n2"), "n2", "[::1]:1", "", 12},
            {node_id("n3"), "n3", "n3:1", "n3:2", 13, MemberKind::learner},
-           {node_id("n4"), "n4", "n4:1", "n4:2", 14, MemberKind::joining}}};
+           {node_id("n4"), "n4", "n4:1", "n4:2", 14, MemberKind::joining},
+           {node_id("n5"), "n5", "n5:1", "n5:2", 15, MemberKind::awaited}}};
 }
 
 TEST(DedupEntry, ComesBackAsItWasMade) {
@@ -89,7 +90,7 @@ TEST(ConfigEntry, Fault088LiesAreRefused) {
   EXPECT_TRUE(refused([](auto& e) { e.members[1].name = "n/1"; }));
   EXPECT_TRUE(refused([](auto& e) { e.members[1].raft_address = std::string(256, 'a'); }));
   EXPECT_TRUE(refused([](auto& e) { e.members[1].http_address = "a\nb"; }));
-  EXPECT_TRUE(refused([](auto& e) { e.members[1].kind = static_cast<MemberKind>(3); }));
+  EXPECT_TRUE(refused([](auto& e) { e.members[1].kind = static_cast<MemberKind>(4); }));
   EXPECT_TRUE(refused([](auto& e) { e.members.erase(e.members.begin(), e.members.begin() + 2); })) << "no voter";
   EXPECT_TRUE(refused([](auto& e) {
     e.members.clear();

@@ -1,0 +1,94 @@
+#include "broker/core/membership.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace weir::broker {
+namespace {
+
+using wire::MemberKind;
+
+[[nodiscard]] std::unexpected<ChangeRefusal> refused(ChangeRefusalKind kind, std::string detail) {
+  return std::unexpected(ChangeRefusal{.kind = kind, .detail = std::move(detail)});
+}
+
+[[nodiscard]] bool is_last_voter(const wire::ConfigEntry& config, const wire::Member& member) {
+  return member.kind == MemberKind::voter &&
+         std::ranges::count(config.members, MemberKind::voter, &wire::Member::kind) == 1;
+}
+
+[[nodiscard]] wire::Member to_member(const wire::Hello& hello, MemberKind kind) {
+  return {.node = wire::node_id(hello.node),
+          .name = hello.node,
+          .raft_address = hello.raft_address,
+          .http_address = hello.http_address,
+          .incarnation = hello.incarnation,
+          .kind = kind};
+}
+
+}  // namespace
+
+std::expected<wire::ConfigEntry, ChangeRefusal> changed(wire::ConfigEntry config, const MemberChange& change,
+                                                        const wire::Hello* hello) {
+  const auto member = std::ranges::find(config.members, change.node, &wire::Member::name);
+  const bool known = member != config.members.end();
+  const std::string name = "'" + change.node + "'";
+  switch (change.action) {
+    case MemberAction::add:
+    case MemberAction::add_learner: {
+      if (known) {
+        return refused(ChangeRefusalKind::conflict, name + " is a member already");
+      }
+      if (hello == nullptr) {
+        return refused(ChangeRefusalKind::not_connected,
+                       name + " has not been heard; start it with --peers that name the members, then add it");
+      }
+      const bool stays = change.action == MemberAction::add_learner;
+      config.members.push_back(to_member(*hello, stays ? MemberKind::learner : MemberKind::joining));
+      return config;
+    }
+    case MemberAction::promote:
+      if (!known) {
+        return refused(ChangeRefusalKind::no_member, "there is no member " + name);
+      }
+      if (member->kind != MemberKind::learner && member->kind != MemberKind::joining) {
+        return refused(ChangeRefusalKind::conflict, name + " is no learner");
+      }
+      member->kind = MemberKind::voter;
+      return config;
+    case MemberAction::remove:
+      if (!known) {
+        return refused(ChangeRefusalKind::no_member, "there is no member " + name);
+      }
+      if (is_last_voter(config, *member)) {
+        return refused(ChangeRefusalKind::conflict, name + " is the last voter");
+      }
+      config.members.erase(member);
+      return config;
+  }
+  return refused(ChangeRefusalKind::conflict, "unknown change");
+}
+
+std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft::NodeId self, const Peers& peers,
+                                           const std::set<raft::NodeId>& caught_up) {
+  for (std::size_t i = 0; i < config.members.size(); ++i) {
+    const wire::Member& member = config.members[i];
+    const auto peer = peers.find(member.node);
+    const bool is_empty = peer != peers.end() && peer->second.cluster_id.empty() && member.node != self;
+    wire::ConfigEntry next = config;
+    if (member.kind == MemberKind::joining && caught_up.contains(member.node)) {
+      next.members[i].kind = MemberKind::voter;
+    } else if (member.kind == MemberKind::awaited && is_empty) {
+      next.members[i] = to_member(peer->second, MemberKind::joining);
+    } else if (member.kind != MemberKind::awaited && is_empty && peer->second.incarnation != member.incarnation &&
+               !is_last_voter(config, member)) {
+      next.members[i] = to_member(peer->second, MemberKind::awaited);
+    } else {
+      continue;
+    }
+    return next;
+  }
+  return std::nullopt;
+}
+
+}  // namespace weir::broker

@@ -1,0 +1,64 @@
+// How CONFIG changes: what an operator asks for, and what the leader does by itself (DESIGN §5, "a wiped node").
+// Pure functions: no thread rule.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "raft/types.hpp"
+#include "wire/entry.hpp"
+#include "wire/peer_message.hpp"
+
+namespace weir::broker {
+
+enum class MemberAction : std::uint8_t {
+  add = 1,          ///< as a learner that is promoted when it is caught up
+  add_learner = 2,  ///< as a learner that stays one
+  promote = 3,      ///< a learner, once it is caught up
+  remove = 4,
+};
+
+struct MemberChange {
+  MemberAction action = MemberAction::add;
+  std::string node;  ///< its name
+};
+
+enum class ChangeRefusalKind : std::uint8_t {
+  not_leader = 1,       ///< ask the leader
+  no_member = 2,        ///< there is no member of that name
+  conflict = 3,         ///< it is what it was to become, or the cluster would be left without a voter
+  not_connected = 4,    ///< the node to be added has not been heard by the leader
+  busy = 5,             ///< another change is under way, or the leader is new: try again
+  outcome_unknown = 6,  ///< it may still happen
+};
+
+struct ChangeRefusal {
+  ChangeRefusalKind kind = ChangeRefusalKind::busy;
+  std::string detail;
+};
+
+/// The index of the CONFIG entry, once it is committed and applied.
+using ChangeDone = std::move_only_function<void(std::expected<raft::Index, ChangeRefusal>)>;
+
+/// `config` after the change. `hello`: of the node it names, if that is connected; else null.
+[[nodiscard]] std::expected<wire::ConfigEntry, ChangeRefusal> changed(wire::ConfigEntry config,
+                                                                      const MemberChange& change,
+                                                                      const wire::Hello* hello);
+
+/// The latest hello of each peer that is connected.
+using Peers = std::map<raft::NodeId, wire::Hello>;
+
+/// The next change that nobody needs to ask for, if there is one:
+///  - a member that shows up with an empty data folder goes, to be awaited with its new incarnation (FAULTS 24);
+///  - one that is awaited comes back as a learner;
+///  - a joining learner that is caught up becomes a voter.
+/// One member at a time; one change at a time is Raft's to keep.
+[[nodiscard]] std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft::NodeId self,
+                                                         const Peers& peers, const std::set<raft::NodeId>& caught_up);
+
+}  // namespace weir::broker
