@@ -204,6 +204,15 @@ TEST(Config, TwoListenersNeedTwoPorts) {
   EXPECT_EQ(error_of({{"http", "127.0.0.1:0"}, {"raft", "127.0.0.1:0"}}), "(no error)");
 }
 
+TEST(Config, DurabilityAndSegmentsHaveTheirValues) {
+  EXPECT_THAT(error_of({{"durability", "none"}}), HasSubstr("two-flushes, one-flush or os"));
+  EXPECT_THAT(error_of({{"segment-bytes", "255KiB"}}), HasSubstr("at least 256KiB"));
+  EXPECT_NE(error_of({{"segment-bytes", "5GiB"}}), "(no error)");
+  for (const std::string durability : {"two-flushes", "one-flush", "os"}) {
+    EXPECT_EQ(error_of({{"durability", durability}, {"segment-bytes", "64MiB"}}), "(no error)");
+  }
+}
+
 TEST(Config, TimesKeepTheirRelations) {
   EXPECT_THAT(error_of({{"heartbeat-ms", "100"}}), AllOf(HasSubstr("heartbeat_ms (100)"), HasSubstr("half")));
   EXPECT_THAT(error_of({{"tick-ms", "60"}}), HasSubstr("tick_ms (60)"));

@@ -347,7 +347,6 @@ using LogStoreContractDeathTest = LogStoreContract<Backend>;
 TYPED_TEST_SUITE(LogStoreContractDeathTest, Backends, BackendNames);
 
 TYPED_TEST(LogStoreContractDeathTest, WhatRaftMustNeverAskForStopsTheProcess) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a store may have a thread of its own
   this->must_append({hard_state(2, 5), std::nullopt, entries(1, 4, 2)});
   LogStore& store = *this->store_;
   EXPECT_DEATH(static_cast<void>(append_entries(store, entries(6, 6, 2))), "index") << "a gap";

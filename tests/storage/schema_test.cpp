@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <sstream>
 
 #include "tests/storage/sample.hpp"
@@ -91,6 +94,28 @@ TEST(Schema, AChunkIsReadAsItWasWritten) {
   EXPECT_EQ(publish.command, raft::Command::publish);
   EXPECT_EQ(publish.checksum, 0x1122334455667788U);
   EXPECT_EQ(publish.data, "hello");
+}
+
+// As version 1 wrote it: without what came later, and with its own number.
+std::string of_version_1(std::string row, std::size_t size) {
+  row.resize(size);
+  row[12] = 1;
+  const std::uint64_t checksum = XXH3_64bits(row.data() + 8, row.size() - 8);
+  for (std::size_t byte = 0; byte < 8; ++byte) row[byte] = static_cast<char>(checksum >> (8 * byte));
+  return row;
+}
+
+TEST(Schema, RowsOfVersion1AreRead) {
+  const std::string chunk = of_version_1(example_chunk(), 2100);
+  EXPECT_EQ(chunk.substr(0, 8), "\xe8\x91\xcd\x88\x29\x6f\xe3\xfb") << "its README's example began like this";
+  const auto view = ChunkView::verify(chunk);
+  ASSERT_TRUE(view.has_value()) << view.error().text;
+  EXPECT_EQ(view->last_index(), Index{6});
+  const auto head = decode_segment_head(of_version_1(encode_segment_head({5, Index{6}, 7, 8, Term{9}}), 48));
+  ASSERT_TRUE(head.has_value()) << head.error().text;
+  EXPECT_EQ(head->previous_checksum, 8U);
+  EXPECT_EQ(head->previous_term, Term{0});
+  EXPECT_FALSE(decode_segment_head(of_version_1(encode_segment_head({5, Index{6}, 7, 8, Term{9}}), 56)).has_value());
 }
 
 TEST(Schema, DataIsAlignedForFlatBuffers) {
