@@ -108,6 +108,17 @@ asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> Gateway:
       core_, [&node = node_, id = std::move(id)](auto done) mutable { node.find_id(std::move(id), std::move(done)); });
 }
 
+asio::awaitable<Gateway::Changed> Gateway::change_members(MemberChange change, std::uint32_t timeout_ms) {
+  return hop_and_wait<Changed>(core_, [&node = node_, change = std::move(change), timeout_ms](auto done) mutable {
+    node.change_members(change, timeout_ms, std::move(done));
+  });
+}
+
+asio::awaitable<std::expected<void, ChangeRefusal>> Gateway::transfer_leadership(std::string to) {
+  return hop<std::expected<void, ChangeRefusal>>(
+      core_, [&node = node_, to = std::move(to)] { return node.transfer_leadership(to); });
+}
+
 asio::awaitable<NodeStatus> Gateway::status() {
   return hop<NodeStatus>(core_, [&node = node_] { return node.status(); });
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "broker/core/node.hpp"
@@ -39,6 +40,10 @@ class Gateway {
   boost::asio::awaitable<bool> wait_applied(raft::Position position, std::uint32_t timeout_ms);
   boost::asio::awaitable<bool> barrier(std::uint32_t timeout_ms);
   boost::asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> find_id(wire::Claim id);
+
+  using Changed = std::expected<raft::Index, ChangeRefusal>;
+  boost::asio::awaitable<Changed> change_members(MemberChange change, std::uint32_t timeout_ms);
+  boost::asio::awaitable<std::expected<void, ChangeRefusal>> transfer_leadership(std::string to);
 
   boost::asio::awaitable<NodeStatus> status();
   boost::asio::awaitable<Counters> counters();

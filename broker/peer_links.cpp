@@ -16,11 +16,13 @@ class PeerLinks::Impl {
   Impl(PeerLinksConfig config, asio::any_io_executor io, asio::any_io_executor core, const Log& log)
       : port(std::make_shared<PeerPort>(std::move(config), std::move(io), std::move(core), log)),
         listener(std::make_shared<PeerListener>(port)) {
-    for (const Peer& peer : port->config.peers) {
-      PeerPort::Outlet& outlet = port->outlets[wire::node_id(peer.name)];
-      outlet.queued_bytes = std::make_shared<QueuedBytes>(0);
-      outlet.dialler = std::make_shared<PeerDialler>(port, peer, outlet.queued_bytes);
-    }
+    for (const Peer& peer : port->config.peers) add(peer);
+  }
+  std::shared_ptr<PeerDialler> add(const Peer& peer) const {
+    PeerPort::Outlet& outlet = port->outlets[wire::node_id(peer.name)];
+    outlet.queued_bytes = std::make_shared<QueuedBytes>(0);
+    outlet.dialler = std::make_shared<PeerDialler>(port, peer, outlet.queued_bytes);
+    return outlet.dialler;
   }
   // Diallers and port hold each other.
   ~Impl() { port->outlets.clear(); }
@@ -46,9 +48,22 @@ std::uint16_t PeerLinks::port() const {
 
 void PeerLinks::start(PeerHandler& handler) {
   impl_->port->handler = &handler;
-  asio::post(impl_->port->io, [impl = impl_] {
+  std::vector<std::shared_ptr<PeerDialler>> diallers;
+  for (const auto& [id, outlet] : impl_->port->outlets) diallers.push_back(outlet.dialler);
+  asio::post(impl_->port->io, [impl = impl_, diallers = std::move(diallers)] {
     impl->listener->start();
-    for (const auto& [id, outlet] : impl->port->outlets) outlet.dialler->start();
+    for (const auto& dialler : diallers) dialler->start();
+  });
+}
+
+void PeerLinks::connect(const std::string& node, const std::string& address) {
+  PeerPort& port = *impl_->port;
+  const auto endpoint = parse_endpoint(address);
+  if (!endpoint || port.outlets.contains(wire::node_id(node))) return;
+  const auto dialler = impl_->add({.name = node, .raft = *endpoint});
+  if (port.handler == nullptr) return;  // it starts with the others, or this node is stopping
+  asio::post(port.io, [impl = impl_, dialler] {
+    if (!impl->port->stopping) dialler->start();
   });
 }
 

@@ -66,6 +66,7 @@ class PeerLinks final : public PeerNetwork {
   /// Accepts and dials. `handler` must live until `stop` has called back.
   void start(PeerHandler& handler);
   Sent send(raft::NodeId to, wire::PeerMessage message) override;
+  void connect(const std::string& node, const std::string& address) override;
   /// Closes everything; the handler is not called any more. `stopped` runs on the core. Call once.
   void stop(std::move_only_function<void()> stopped);
 

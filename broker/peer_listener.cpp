@@ -123,9 +123,11 @@ asio::awaitable<void> PeerListener::serve(std::shared_ptr<PeerListener> self, st
   }
   self->port_->log.debug("connection from peer", {{"peer", peer->node}, {"address", address}});
   // It is there: no use in waiting out a pause before dialling it.
-  if (const auto known = self->port_->outlets.find(id); known != self->port_->outlets.end()) {
-    known->second.dialler->dial_now();
-  }
+  asio::post(self->port_->core, [port = self->port_, id] {
+    const auto known = port->outlets.find(id);
+    if (known == port->outlets.end()) return;
+    asio::post(port->io, [dialler = known->second.dialler] { dialler->dial_now(); });
+  });
   const PeerFault end = co_await receive(self, socket, *peer);
   if (end.kind == PeerFault::Kind::bad) {
     self->port_->log.warn("peer sent what no member sends; connection closed",

@@ -85,10 +85,11 @@ std::optional<wire::Welcome> PeerPort::admit_caller(const wire::Hello& caller) {
     welcome.refusal = judged.error().empty() ? "refused" : judged.error();
     return welcome;
   }
-  const auto known = outlets.find(wire::node_id(caller.node));
-  if (known != outlets.end()) ++known->second.callers;
+  const raft::NodeId node = wire::node_id(caller.node);
+  ++callers[node];
   // Who answers at the member's address is the member. A caller under its name may be anybody: a wiped folder, a
   // stranger.
+  const auto known = outlets.find(node);
   const bool is_reached = known != outlets.end() && known->second.up;
   if (!is_reached) handler->peer_up(caller);
   return welcome;
@@ -113,10 +114,11 @@ void PeerPort::lose_callee(raft::NodeId peer) {
 }
 
 void PeerPort::lose_caller(raft::NodeId peer) {
-  const auto known = outlets.find(peer);
-  if (known == outlets.end()) return;
-  const bool was_last = --known->second.callers == 0;
-  if (was_last && !known->second.up && handler != nullptr) handler->peer_down(peer);
+  if (--callers.at(peer) > 0) return;
+  callers.erase(peer);
+  const auto dialled = outlets.find(peer);
+  const bool reached = dialled != outlets.end() && dialled->second.up;
+  if (!reached && handler != nullptr) handler->peer_down(peer);
 }
 
 void PeerPort::spawn(asio::awaitable<void> task, std::string name) {

@@ -42,12 +42,12 @@ class PeerPort : public std::enable_shared_from_this<PeerPort> {
   struct Outlet {
     std::shared_ptr<PeerDialler> dialler;
     std::shared_ptr<QueuedBytes> queued_bytes;
-    bool up = false;          ///< dialled and through the handshake, as far as the core has heard
-    std::size_t callers = 0;  ///< connections that the peer dialled, likewise
+    bool up = false;  ///< dialled and through the handshake, as far as the core has heard
     std::vector<OutboundMessage> outbox;
   };
   PeerHandler* handler = nullptr;  ///< none before start and after stop
   std::map<raft::NodeId, Outlet> outlets;
+  std::map<raft::NodeId, std::size_t> callers;  ///< connections that each peer dialled, members or not; none is 0
   bool flush_posted = false;
 
   /// Takes what was sent during this turn of the core over to io: one hand-over, however many messages.

@@ -15,7 +15,8 @@ void append_member(std::string& out, const MemberStatus& member, const NodeStatu
   JsonObject object(out);
   object.text("node", member.name);
   const bool role_known = self || status.leader == member.name || status.role == raft::Role::leader;
-  object.text_or_null("role", role_known ? raft::to_string(self ? status.role : member.role) : std::string_view{});
+  const std::string_view role = raft::to_string(self ? status.role : member.role);
+  object.text_or_null("role", member.kind != wire::MemberKind::voter ? "learner" : role_known ? role : "");
   object.number_or_null("term", own(status.term.value));
   object.number_or_null("last_index", own(status.last_index.value));
   object.number_or_null("commit_index", own(status.commit_index.value));

@@ -29,6 +29,9 @@ constexpr std::array kIds = {Rule{Method::get, Route::id_find}, Rule{Method::put
 constexpr std::array kTopics = {Rule{Method::get, Route::topics}, Rule{Method::head, Route::topics}};
 constexpr std::array kTopic = {Rule{Method::get, Route::topic}, Rule{Method::head, Route::topic}};
 constexpr std::array kCluster = {Rule{Method::get, Route::cluster}, Rule{Method::head, Route::cluster}};
+constexpr std::array kMembers = {Rule{Method::post, Route::member_add}};
+constexpr std::array kMember = {Rule{Method::delete_, Route::member_remove}};
+constexpr std::array kTransfer = {Rule{Method::post, Route::transfer}};
 constexpr std::array kRaftLog = {Rule{Method::get, Route::raft_log}, Rule{Method::head, Route::raft_log}};
 constexpr std::array kWebSocket = {Rule{Method::get, Route::websocket}};
 constexpr std::array kHealthz = {Rule{Method::get, Route::healthz}, Rule{Method::head, Route::healthz}};
@@ -44,6 +47,9 @@ constexpr std::array kPlaces = {
     Place{"/v1/topics", false, kTopics},
     Place{"/v1/topics/", true, kTopic},
     Place{"/v1/cluster", false, kCluster},
+    Place{"/v1/cluster/members", false, kMembers},
+    Place{"/v1/cluster/members/", true, kMember},
+    Place{"/v1/cluster/transfer", false, kTransfer},
     Place{"/v1/raft/log", false, kRaftLog},
     Place{"/v1/ws", false, kWebSocket},
     Place{"/healthz", false, kHealthz},
@@ -67,8 +73,11 @@ const Place* find_place(std::string_view path) {
 }
 
 std::string allowed(const Place& place) {
-  constexpr std::array<std::pair<Method, std::string_view>, 4> kNames = {
-      {{Method::get, "GET"}, {Method::head, "HEAD"}, {Method::post, "POST"}, {Method::put, "PUT"}}};
+  constexpr std::array<std::pair<Method, std::string_view>, 5> kNames = {{{Method::get, "GET"},
+                                                                          {Method::head, "HEAD"},
+                                                                          {Method::post, "POST"},
+                                                                          {Method::put, "PUT"},
+                                                                          {Method::delete_, "DELETE"}}};
   std::string text;
   for (const auto& [method, name] : kNames) {
     if (std::ranges::find(place.rules, method, &Rule::method) == place.rules.end()) continue;
@@ -90,8 +99,9 @@ Problem no_such_route(const Request& request) {
 
 std::string_view to_string(Route route) {
   constexpr std::array<std::string_view, kRouteCount> kNames = {
-      "publish",   "read",    "head",   "id_find", "id_claim", "topics",  "topic",     "cluster", "raft_log",
-      "websocket", "healthz", "readyz", "metrics", "root",     "console", "preflight", "none"};
+      "publish", "read",       "head",          "id_find",  "id_claim",  "topics",    "topic",
+      "cluster", "member_add", "member_remove", "transfer", "raft_log",  "websocket", "healthz",
+      "readyz",  "metrics",    "root",          "console",  "preflight", "none"};
   return kNames[static_cast<std::size_t>(route)];
 }
 

@@ -87,6 +87,12 @@ Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match matc
       return topic_route(std::move(shard), std::move(request), std::move(match.name));
     case Route::cluster:
       return cluster_route(std::move(shard), std::move(request));
+    case Route::member_add:
+      return member_add_route(std::move(shard), std::move(request));
+    case Route::member_remove:
+      return member_remove_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::transfer:
+      return transfer_route(std::move(shard), std::move(request));
     case Route::raft_log:
       return raft_log_route(std::move(shard), std::move(request));
     case Route::readyz:

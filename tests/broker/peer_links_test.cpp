@@ -224,6 +224,20 @@ TEST_F(PeerLinksTest, ThreeMembersMeetWhateverTheOrderOfTheirStart) {
   }
 }
 
+TEST_F(PeerLinksTest, AMemberAddedLaterIsDialledToo) {
+  use({"n1", "n2"});
+  PeerLinksConfig alone = config(0);
+  alone.peers.clear();
+  const auto first = start(0, alone);
+  const auto added = start(1);
+  ASSERT_TRUE(until([&] { return !first->node.ups.empty(); })) << "it called";
+  EXPECT_FALSE(first->can_send_to(*added));
+  for (int twice = 0; twice < 2; ++twice) first->links.connect("n2", "127.0.0.1:" + std::to_string(ports_[1]));
+  EXPECT_TRUE(connect(*first, *added));
+  added->stop();
+  EXPECT_TRUE(until([&] { return !first->node.downs.empty(); }));
+}
+
 TEST_F(PeerLinksTest, LargeEntriesArriveWhole) {
   use({"n1", "n2"});
   const auto a = start(0);
