@@ -199,6 +199,12 @@ class Cluster:
     def __getitem__(self, name):
         return next(broker for broker in self.brokers if broker.name == name)
 
+    def new_broker(self, name):
+        """One more, not started, that knows the others; it joins `brokers` when the caller says so."""
+        broker = Broker(name, self.folder)
+        broker.peers = ",".join(f"{known.name}={known.raft_address}" for known in (*self.brokers, broker))
+        return broker
+
     def start_all(self):
         for broker in self.brokers:
             if not broker.running():

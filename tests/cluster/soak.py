@@ -11,6 +11,7 @@ identical bytes.
 
 import argparse
 import collections
+import json
 import random
 import statistics
 import sys
@@ -32,6 +33,7 @@ class Soak:
         self.counts = collections.Counter()
         self.without_leader_ms = []
         self.history = History()
+        self.names = 3
 
     def run(self, seconds, kills):
         with Cluster(3) as self.cluster:
@@ -65,7 +67,7 @@ class Soak:
             self.freeze_leader: 2,
             self.freeze_any: 1,
             self.transfer: 2,
-            self.grow_and_shrink: 0,
+            self.grow_and_shrink: 1,
         }
         fault = self.dice.choices(list(faults), faults.values())[0]
         fault()
@@ -127,7 +129,57 @@ class Soak:
 
     def grow_and_shrink(self):
         """Two members more, then two of the five less: learners are caught up under load, leaders may be removed."""
-        raise NotImplementedError
+        for _ in range(2):
+            self.grow()
+            self.wait_for_progress()
+        self.kill_leader()
+        for broker in self.dice.sample(self.cluster.brokers, 2):
+            self.cluster.wait_for_leader()
+            self.shrink(broker)
+            self.wait_for_progress()
+
+    def grow(self):
+        self.names += 1
+        broker = self.cluster.new_broker(f"n{self.names}").start()
+        wait_until(broker.status, BACK_S, f"{broker.name} serves")
+        body = json.dumps({"node": broker.name})
+        wait_until(
+            lambda: self.role_of(broker) or self.admin(self.leader(), "POST", "/v1/cluster/members", body),
+            BACK_S,
+            f"{broker.name} is admitted",
+            every_s=0.1,
+        )
+        wait_until(lambda: self.role_of(broker) not in (None, "learner"), BACK_S, f"{broker.name} is a voter", every_s=0.1)
+        self.cluster.brokers.append(broker)
+        self.ports.append(broker.http_port)
+        self.counts["members added"] += 1
+
+    def shrink(self, broker):
+        path = f"/v1/cluster/members/{broker.name}"
+        wait_until(
+            lambda: not self.role_of(broker) or self.admin(self.leader(), "DELETE", path),
+            BACK_S,
+            f"{broker.name} is removed",
+            every_s=0.1,
+        )
+        self.ports.remove(broker.http_port)
+        self.cluster.brokers.remove(broker)
+        self.pause(0.5)  # what is removed must not disturb those that stay
+        broker.kill()
+        self.counts["members removed"] += 1
+
+    def leader(self):
+        return wait_until(lambda: next((b for b in self.cluster if self.leads(b)), None), BACK_S, "a leader")
+
+    def leads(self, broker):
+        state = broker.status()
+        return state is not None and state["role"] == "leader"
+
+    def role_of(self, broker):
+        """As the leader sees it; None if it is no member."""
+        state = self.leader().status()
+        roles = {member["node"]: member["role"] for member in state["members"]} if state else {}
+        return roles.get(broker.name)
 
     def admin(self, broker, method, path, body=None):
         """True if it was done. It may be refused (a change is on its way) or lost (the leader changes)."""
