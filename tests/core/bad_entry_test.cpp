@@ -39,13 +39,20 @@ TEST(BadEntry, Fault038StopsTheNodeWhereItStandsAndIsNotSkipped) {
   ++rotten.checksum;
   for (const raft::Entry& bad :
        {entry_of(3, raft::Command::publish, "no FlatBuffer"), entry_of(3, raft::Command::publish, ""),
-        entry_of(3, raft::Command::dedup, std::string(64, '\xff')), entry_of(3, raft::Command::config, "x"), rotten}) {
+        entry_of(3, raft::Command::dedup, std::string(64, '\xff')), rotten}) {
     const NodeStatus once = after(bad);
     EXPECT_EQ(once.phase, Phase::failed) << raft::describe(bad);
     EXPECT_LT(once.applied_index, raft::Index{3}) << "nothing of it, and nothing behind it";
     EXPECT_NE(once.why.find("log entry 3"), std::string::npos) << once.why;
     EXPECT_EQ(after(bad).why, once.why) << "the same on every member";
   }
+}
+
+/// A CONFIG counts as soon as it is in the log, so it is read before it gets there.
+TEST(BadEntry, Fault038AConfigurationThatCannotBeReadNeverEntersTheLog) {
+  const NodeStatus once = after(entry_of(3, raft::Command::config, "x"));
+  EXPECT_EQ(once.last_index, raft::Index{2});
+  EXPECT_LT(once.commit_index, raft::Index{3});
 }
 
 }  // namespace
