@@ -10,7 +10,12 @@
 namespace weir::broker {
 
 StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const EntrySource& earlier)
-    : state_(state), entry_(entry), events_(*entry->publish()), earlier_(earlier), results_(events_.event_count()) {}
+    : state_(state),
+      entry_(entry),
+      events_(*entry->publish()),
+      earlier_(earlier),
+      hashes_(id_hashes(events_)),
+      results_(events_.event_count()) {}
 
 Applied StateMachine::PublishPass::run() {
   applied_.outcomes.reserve(events_.request_count());
@@ -42,9 +47,9 @@ std::expected<std::vector<StateMachine::PublishPass::Finding>, wire::Refused> St
     const wire::RequestView& request) {
   std::vector<Finding> findings;
   findings.reserve(request.event_count);
-  std::map<IdKey, std::uint32_t> siblings;
+  siblings_.begin(request.event_count);
   for (std::uint32_t i = 0; i < request.event_count; ++i) {
-    auto finding = check_id(request, request.first_event + i, siblings);
+    auto finding = check_id(request, request.first_event + i);
     if (!finding && raft::is_mutated(raft::Mutant::batch_in_part) && !findings.empty()) {
       break;
     }
@@ -57,32 +62,38 @@ std::expected<std::vector<StateMachine::PublishPass::Finding>, wire::Refused> St
 }
 
 std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::PublishPass::check_id(
-    const wire::RequestView& request, std::uint32_t ordinal, std::map<IdKey, std::uint32_t>& siblings) {
+    const wire::RequestView& request, std::uint32_t ordinal) {
   const auto id = events_.id(ordinal);
   if (id.empty()) {
     return Finding{};
   }
   const std::uint32_t number = events_.topic_number(ordinal);
   const auto source = events_.source(ordinal);
-  const auto known = state_.match(events_.topics()[number], source, id, earlier_);
+  const auto known = state_.match(hashes_[ordinal], events_.topics()[number], source, id, earlier_);
   if (known && !(raft::is_mutated(raft::Mutant::dedup_before_entry) && known->entry == entry_)) {
     return compare(*known, ordinal, ordinal - request.first_event);
   }
   if (request.event_count == 1) {
     return Finding{};
   }
-  const auto [sibling, is_first] = siblings.try_emplace(IdKey{number, source, id}, ordinal);
-  if (is_first) {
+  const auto same = [this, ordinal](std::uint32_t other) { return is_same_id(ordinal, other); };
+  const auto sibling = siblings_.find_or_add(hashes_[ordinal].low, ordinal, same);
+  if (!sibling) {
     return Finding{};
   }
-  if (wire::content_digest(events_.event(sibling->second)) != wire::content_digest(events_.event(ordinal))) {
+  if (wire::content_digest(events_.event(*sibling)) != wire::content_digest(events_.event(ordinal))) {
     return std::unexpected(
         wire::Refused{.kind = wire::RefusalKind::id_reuse,
                       .event = ordinal - request.first_event,
                       .offset = {},
                       .detail = "the same id stands twice in this batch with different content; nothing was stored"});
   }
-  return Finding{.kind = Finding::Kind::duplicate_of_sibling, .original = {}, .sibling = sibling->second};
+  return Finding{.kind = Finding::Kind::duplicate_of_sibling, .original = {}, .sibling = *sibling};
+}
+
+bool StateMachine::PublishPass::is_same_id(std::uint32_t ordinal, std::uint32_t other) const {
+  return events_.topic_number(ordinal) == events_.topic_number(other) && events_.id(ordinal) == events_.id(other) &&
+         events_.source(ordinal) == events_.source(other);
 }
 
 std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::PublishPass::compare(
@@ -132,45 +143,40 @@ raft::Offset StateMachine::PublishPass::next_offset(std::string_view topic) cons
 }
 
 wire::Outcome StateMachine::PublishPass::store(const wire::RequestView& request, const std::vector<Finding>& findings) {
-  wire::Published published;
-  published.results.reserve(findings.size());
   for (std::uint32_t i = 0; i < findings.size(); ++i) {
     const std::uint32_t ordinal = request.first_event + i;
     const Finding& finding = findings[i];
     if (finding.kind == Finding::Kind::fresh || raft::is_mutated(raft::Mutant::duplicate_stored_again)) {
-      published.results.push_back(store_event(ordinal));
+      store_event(ordinal);
       ++applied_.stored;
       continue;
     }
     skipped_.push_back(ordinal);
     ++applied_.duplicates;
-    wire::EventResult original =
-        finding.kind == Finding::Kind::duplicate ? finding.original : results_[finding.sibling];
-    original.storing = wire::Storing::duplicate;
-    published.results.push_back(original);
+    results_[ordinal] = finding.kind == Finding::Kind::duplicate ? finding.original : results_[finding.sibling];
+    results_[ordinal].storing = wire::Storing::duplicate;
   }
-  return published;
+  // Together at the end: reading each right after it was written, in pieces, stalls the processor.
+  const auto first = results_.begin() + request.first_event;
+  return wire::Published{.results = {first, first + static_cast<std::ptrdiff_t>(findings.size())}};
 }
 
-wire::EventResult StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
+void StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
   const std::uint32_t number = events_.topic_number(ordinal);
   auto part = parts_.find(number);
   if (part == parts_.end()) {
     const raft::TopicId topic = state_.topic_for(events_.topics()[number]);
     part = parts_.emplace(number, Part{.topic = topic, .first_offset = state_.events_.next_offset(topic)}).first;
   }
-  const wire::EventResult result{.offset = part->second.first_offset + part->second.count,
-                                 .position = state_.last_position() + 1 + stored_,
-                                 .time_ms = state_.time_ms_,
-                                 .storing = wire::Storing::stored};
+  results_[ordinal] = {.offset = part->second.first_offset + part->second.count,
+                       .position = state_.last_position() + 1 + stored_,
+                       .time_ms = state_.time_ms_,
+                       .storing = wire::Storing::stored};
   ++part->second.count;
   ++stored_;
-  results_[ordinal] = result;
-  if (const auto id = events_.id(ordinal); !id.empty()) {
-    const wire::Hash128 hash = wire::id_hash(events_.topics()[number], events_.source(ordinal), id);
-    state_.ids_.insert({.high = hash.high, .low = hash.low}, {.log_index = entry_->index, .ordinal = ordinal});
+  if (!events_.id(ordinal).empty()) {
+    state_.ids_.insert(hashes_[ordinal], {.log_index = entry_->index, .ordinal = ordinal});
   }
-  return result;
 }
 
 void StateMachine::PublishPass::skip(const wire::RequestView& request) {

@@ -6,9 +6,9 @@
 #include <map>
 #include <optional>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
+#include "broker/core/sibling_ids.hpp"
 #include "broker/core/state_machine.hpp"
 
 namespace weir::broker {
@@ -32,18 +32,17 @@ class StateMachine::PublishPass {
     raft::Offset first_offset;
     std::uint32_t count = 0;
   };
-  using IdKey = std::tuple<std::uint32_t, std::string_view, std::string_view>;  ///< topic number, source, id
 
   wire::Outcome decide(const wire::RequestView& request);
   /// The refusal that ids ask for, or what they say about each event.
   std::expected<std::vector<Finding>, wire::Refused> check_ids(const wire::RequestView& request);
-  std::expected<Finding, wire::Refused> check_id(const wire::RequestView& request, std::uint32_t ordinal,
-                                                 std::map<IdKey, std::uint32_t>& siblings);
+  std::expected<Finding, wire::Refused> check_id(const wire::RequestView& request, std::uint32_t ordinal);
+  [[nodiscard]] bool is_same_id(std::uint32_t ordinal, std::uint32_t other) const;
   std::expected<Finding, wire::Refused> compare(const Match& match, std::uint32_t ordinal, std::uint32_t in_request);
   [[nodiscard]] std::optional<wire::Refused> check_expectations(const wire::RequestView& request) const;
   [[nodiscard]] raft::Offset next_offset(std::string_view topic) const;
   wire::Outcome store(const wire::RequestView& request, const std::vector<Finding>& findings);
-  wire::EventResult store_event(std::uint32_t ordinal);
+  void store_event(std::uint32_t ordinal);
   void skip(const wire::RequestView& request);
   void finish();
 
@@ -54,7 +53,9 @@ class StateMachine::PublishPass {
   Applied applied_;
   std::map<std::uint32_t, Part> parts_;     ///< by the topic's number in the entry: those that got events
   std::vector<std::uint32_t> skipped_;      ///< ascending
-  std::vector<wire::EventResult> results_;  ///< of this entry's events stored so far, by ordinal
+  std::vector<storage::IdHash> hashes_;     ///< by ordinal; of an event without an id: nothing
+  std::vector<wire::EventResult> results_;  ///< of this entry's events decided so far, by ordinal
+  SiblingIds siblings_;                     ///< of the request that is being checked
   std::uint32_t stored_ = 0;
 };
 

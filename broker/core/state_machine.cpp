@@ -44,22 +44,37 @@ namespace {
 
 }  // namespace
 
+std::vector<storage::IdHash> StateMachine::id_hashes(const wire::PublishView& events) {
+  std::vector<storage::IdHash> hashes(events.event_count());
+  for (std::uint32_t i = 0; i < events.event_count(); ++i) {
+    if (const auto id = events.id(i); !id.empty()) {
+      hashes[i] = hash_of(events.topics()[events.topic_number(i)], events.source(i), id);
+    }
+  }
+  return hashes;
+}
+
 std::vector<raft::Index> StateMachine::lookups(const DecodedEntry& entry) const {
   std::vector<raft::Index> indexes;
-  const auto add = [this, &indexes](std::string_view topic, std::string_view source, std::string_view id) {
-    for (const auto& place : ids_.find(hash_of(topic, source, id))) {
+  const auto add = [this, &indexes](storage::IdHash hash) {
+    // Most ids are new: asking first costs less than an empty list.
+    if (!ids_.may_contain(hash)) {
+      return;
+    }
+    for (const auto& place : ids_.find(hash)) {
       indexes.push_back(place.log_index);
     }
   };
   if (const auto* events = entry.publish()) {
+    const auto hashes = id_hashes(*events);
     for (std::uint32_t i = 0; i < events->event_count(); ++i) {
-      if (const auto id = events->id(i); !id.empty()) {
-        add(events->topics()[events->topic_number(i)], events->source(i), id);
+      if (!events->id(i).empty()) {
+        add(hashes[i]);
       }
     }
   } else if (const auto* dedup = entry.dedup()) {
     for (const auto& claim : dedup->claims) {
-      add(claim.topic, claim.source, claim.id);
+      add(hash_of(claim.topic, claim.source, claim.id));
     }
   }
   std::ranges::sort(indexes);
@@ -88,9 +103,13 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
   return applied;
 }
 
-std::optional<StateMachine::Match> StateMachine::match(std::string_view topic, std::string_view source,
-                                                       std::string_view id, const EntrySource& earlier) const {
-  for (const auto& place : ids_.find(hash_of(topic, source, id))) {
+std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std::string_view topic,
+                                                       std::string_view source, std::string_view id,
+                                                       const EntrySource& earlier) const {
+  if (!ids_.may_contain(hash)) {
+    return std::nullopt;
+  }
+  for (const auto& place : ids_.find(hash)) {
     auto entry = earlier(place.log_index);
     WEIR_CHECK(entry != nullptr);
     if (is_same_id(*entry, place.ordinal, topic, source, id)) {
@@ -132,7 +151,8 @@ wire::Claimed StateMachine::describe(const Match& match) const {
 
 wire::Claimed StateMachine::claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal,
                                   const EntrySource& earlier) {
-  if (const auto found = match(claim.topic, claim.source, claim.id, earlier)) {
+  if (const auto found =
+          match(hash_of(claim.topic, claim.source, claim.id), claim.topic, claim.source, claim.id, earlier)) {
     return describe(*found);
   }
   ids_.insert(hash_of(claim.topic, claim.source, claim.id), {.log_index = index, .ordinal = ordinal});
@@ -173,7 +193,7 @@ std::vector<raft::Index> StateMachine::candidates(const wire::Claim& id) const {
 }
 
 std::optional<wire::Claimed> StateMachine::find_id(const wire::Claim& id, const EntrySource& earlier) const {
-  const auto found = match(id.topic, id.source, id.id, earlier);
+  const auto found = match(hash_of(id.topic, id.source, id.id), id.topic, id.source, id.id, earlier);
   return found ? std::optional(describe(*found)) : std::nullopt;
 }
 

@@ -69,8 +69,10 @@ class StateMachine {
   class PublishPass;
   friend class PublishPass;
 
-  [[nodiscard]] std::optional<Match> match(std::string_view topic, std::string_view source, std::string_view id,
-                                           const EntrySource& earlier) const;
+  /// Of each event's id, by ordinal; of an event without one: nothing.
+  [[nodiscard]] static std::vector<storage::IdHash> id_hashes(const wire::PublishView& events);
+  [[nodiscard]] std::optional<Match> match(storage::IdHash hash, std::string_view topic, std::string_view source,
+                                           std::string_view id, const EntrySource& earlier) const;
   /// The offset, position and time that the event at `place` was given.
   [[nodiscard]] wire::EventResult original(const Match& match) const;
   [[nodiscard]] wire::Claimed describe(const Match& match) const;

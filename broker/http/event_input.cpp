@@ -235,7 +235,8 @@ std::string unquoted_key(std::string_view value) {
   return text;
 }
 
-std::expected<void, std::string> check_event(const wire::EventView& event, const HttpLimits& limits) {
+std::expected<void, std::string> check_event(const wire::EventView& event, CheckedType& type,
+                                             const HttpLimits& limits) {
   if (auto checked = check_identity(event.id, event.source, event.key, limits); !checked) return checked;
   if (event.headers.size() > kKeptHeadersMax) return check_headers_together(event.headers);
   for (const wire::Header& header : event.headers) {
@@ -245,9 +246,14 @@ std::expected<void, std::string> check_event(const wire::EventView& event, const
     }
   }
   if (auto checked = check_headers_together(event.headers); !checked) return checked;
-  if (event.content_type.empty()) return {};
-  if (!media_type(event.content_type)) return std::unexpected("the content type is not a media type");
-  if (payload_kind(event.content_type) == PayloadKind::json) return check_json(event.body, limits.json_depth_max);
+  if (event.content_type != type.text) {
+    if (!event.content_type.empty() && !media_type(event.content_type)) {
+      return std::unexpected("the content type is not a media type");
+    }
+    type.text = event.content_type;
+    type.is_json = payload_kind(event.content_type) == PayloadKind::json;
+  }
+  if (type.is_json) return check_json(event.body, limits.json_depth_max);
   return {};
 }
 

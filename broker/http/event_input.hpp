@@ -37,9 +37,15 @@ struct EventInput {
   [[nodiscard]] wire::EventView view() const;
 };
 
+/// The content type that was looked at last: events of one request nearly always have the same.
+struct CheckedType {
+  std::string text{};
+  bool is_json = false;
+};
 /// An event whose fields a client has laid down itself: id, source, key, content type, headers, and that a JSON payload
 /// is JSON. The topic and the payload's size are not looked at. The error is for 400.
-[[nodiscard]] std::expected<void, std::string> check_event(const wire::EventView& event, const HttpLimits& limits);
+[[nodiscard]] std::expected<void, std::string> check_event(const wire::EventView& event, CheckedType& type,
+                                                           const HttpLimits& limits);
 
 /// The headers and parameters of a request that publishes one event; its body is not looked at. Parameters: id, source,
 /// key.

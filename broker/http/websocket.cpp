@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <span>
 #include <utility>
 
 #include "broker/http/answers.hpp"
@@ -30,6 +31,50 @@ constexpr std::uint16_t kCloseCodeEnd = 5000;
 constexpr auto kFarewellTime = std::chrono::seconds(2);
 /// Close, 1002 protocol error.
 constexpr std::string_view kProtocolErrorFrame("\x88\x02\x03\xea", 4);
+
+/// The header of a server's frame (RFC 6455 §5.2): final, not masked.
+void append_frame_header(std::string& out, FrameKind kind, std::size_t size) {
+  constexpr std::size_t kShort = 125;
+  constexpr std::size_t kMedium = 65'535;
+  out += kind == FrameKind::text ? '\x81' : '\x82';
+  if (size <= kShort) {
+    out += static_cast<char>(size);
+    return;
+  }
+  const unsigned length_bytes = size <= kMedium ? 2 : 8;
+  out += size <= kMedium ? '\x7e' : '\x7f';
+  for (unsigned i = length_bytes; i > 0; --i) out += static_cast<char>((size >> (8U * (i - 1))) & 0xffU);
+}
+
+/// Frames as the socket sends them: a header, a payload, a header, ... Points into the Frames.
+class FramedParts {
+ public:
+  explicit FramedParts(const Frames& frames) {
+    std::vector<std::size_t> header_ends;
+    std::size_t begin = 0;
+    for (const std::size_t end : frames.ends) {
+      append_frame_header(headers_, frames.kind, end - begin);
+      header_ends.push_back(headers_.size());
+      begin = end;
+    }
+    std::size_t header_begin = 0;
+    begin = 0;
+    for (std::size_t i = 0; i < frames.ends.size(); ++i) {
+      buffers_.push_back(asio::buffer(headers_.data() + header_begin, header_ends[i] - header_begin));
+      buffers_.push_back(asio::buffer(frames.text.data() + begin, frames.ends[i] - begin));
+      header_begin = header_ends[i];
+      begin = frames.ends[i];
+    }
+  }
+  FramedParts(const FramedParts&) = delete;
+  FramedParts& operator=(const FramedParts&) = delete;
+
+  [[nodiscard]] std::span<const asio::const_buffer> buffers() const { return buffers_; }
+
+ private:
+  std::string headers_;
+  std::vector<asio::const_buffer> buffers_;
+};
 
 /// Beast's handshake wants Beast's request.
 beast::http::request<beast::http::empty_body> beast_request(const Request& request) {
@@ -65,10 +110,9 @@ void WebSocket::configure() {
   // A payload in base64 is a third larger than its bytes; id, key and headers stand beside it.
   const std::size_t text_max = limits.event_bytes_max * 4 / 3 + (std::size_t{64} << 10U);
   stream_.read_message_max(subprotocol_ == Subprotocol::bin ? wire::kPublishMessageBytesMax : text_max);
-  stream_.auto_fragment(false);
-  stream_.text(true);
   stream_.control_callback([this](ws::frame_type kind, beast::string_view /*payload*/) {
     if (kind != ws::frame_type::close) return;
+    client_closed_ = true;
     stream_.next_layer().client_is_done();
     if (stream_.reason().code >= kCloseCodeEnd) stream_.next_layer().finish_with(kProtocolErrorFrame);
   });
@@ -149,20 +193,22 @@ asio::awaitable<void> WebSocket::write_frames(Self self) {
   end();
 }
 
-/// Everything queued, gathered into as few writes as it fits; false: the connection is gone.
+/// Everything queued, gathered into as few writes as it fits; false: the connection is gone. Frames go around Beast,
+/// which would take one composed operation each; it writes pings, pongs and the close, each whole, between ours.
 asio::awaitable<bool> WebSocket::write_queue(Self /*self*/) {
   stream_.next_layer().cork();
   while (!queue_.empty() && !ended_) {
+    if (client_closed_) {
+      queue_.clear();  // RFC 6455 §5.5.1: nothing follows the close that answers the client's
+      break;
+    }
     const Frames frames = std::move(queue_.front());
     queue_.pop_front();
-    stream_.text(frames.kind == FrameKind::text);
-    std::size_t begin = 0;
-    for (const std::size_t frame_end : frames.ends) {
-      const auto [ec, size] = co_await stream_.async_write(asio::buffer(frames.text.data() + begin, frame_end - begin),
-                                                           asio::as_tuple(asio::use_awaitable));
-      if (ec) co_return false;
-      begin = frame_end;
-    }
+    const FramedParts parts(frames);
+    const auto buffers = parts.buffers();
+    const auto [ec, size] =
+        co_await stream_.next_layer().async_write_some(buffers, asio::as_tuple(asio::use_awaitable));
+    if (ec) co_return false;
     written(frames);
   }
   stream_.next_layer().uncork();

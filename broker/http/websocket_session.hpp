@@ -133,7 +133,8 @@ class WebSocket : public Client, public std::enable_shared_from_this<WebSocket> 
   Clock::time_point pinged_at_ = Clock::time_point::min();
   bool ping_due_ = false;
   bool ended_ = false;
-  bool discarding_ = false;  ///< no memory was left for a message: what still comes is read and dropped
+  bool client_closed_ = false;  ///< its close has come; Beast answers it
+  bool discarding_ = false;     ///< no memory was left for a message: what still comes is read and dropped
   Signal to_write_;
   Signal may_read_;
 };

@@ -20,9 +20,10 @@ std::expected<void, Problem> check_request(const wire::PublishView& request, con
     return std::unexpected(too_large("a request holds at most " + std::to_string(limits.batch_events_max) + " events"));
   }
   std::size_t bytes = 0;
+  CheckedType type;
   for (std::uint32_t ordinal = 0; ordinal < request.event_count(); ++ordinal) {
     const wire::EventView event = request.event(ordinal);
-    if (auto checked = check_event(event, limits); !checked) {
+    if (auto checked = check_event(event, type, limits); !checked) {
       return std::unexpected(bad_request("event " + std::to_string(ordinal) + ": " + checked.error()));
     }
     if (event.body.size() > limits.event_bytes_max) {
