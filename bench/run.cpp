@@ -324,8 +324,9 @@ void Run::finish(Clock::time_point now) {
   tally_.seconds = std::chrono::duration<double>(now - measured_from_).count();
   tally_.own_cpu_s = own_cpu_s() - tally_.own_cpu_s;
   due_.cancel();
-  const auto after = sample_nodes(targets_);
-  tally_.nodes = use_between(targets_, before_.get(), after);
+  // In this order: a bench of a few milliseconds ends while the first counters are still being asked for.
+  const auto before = before_.get();
+  tally_.nodes = use_between(targets_, before, sample_nodes(targets_));
 }
 
 void Run::report_live(Clock::time_point now) {

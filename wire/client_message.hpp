@@ -20,6 +20,7 @@ inline constexpr std::size_t kClientEnvelopeBytesMax = (kBatchEventsMax * 32) + 
 /// A client's message: a request of the largest size.
 inline constexpr std::size_t kPublishMessageBytesMax = kEntryBytesMax + 4096;
 
+// NOLINTBEGIN(readability-redundant-member-init): without them g++ warns of every field a caller leaves out.
 struct PublishMessage {
   std::uint64_t rid = 0;
   std::uint32_t timeout_ms = 0;  ///< 0: the broker's default
@@ -60,6 +61,8 @@ struct EventsMessage {
 
   [[nodiscard]] std::uint32_t event_count() const;
 };
+
+// NOLINTEND(readability-redundant-member-init)
 
 using ClientMessage = std::variant<PublishMessage, AckMessage, EventsMessage>;
 

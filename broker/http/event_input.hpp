@@ -39,7 +39,7 @@ struct EventInput {
 
 /// The content type that was looked at last: events of one request nearly always have the same.
 struct CheckedType {
-  std::string text{};
+  std::string text;
   bool is_json = false;
 };
 /// An event whose fields a client has laid down itself: id, source, key, content type, headers, and that a JSON payload

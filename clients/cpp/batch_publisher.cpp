@@ -31,7 +31,8 @@ struct BatchPublisher::Batch {
   std::string topic;
   Deadline deadline;
   Repeat repeat = Repeat::before_handover;
-  bool sent = false;  // and no answer says that it was not taken
+  bool sent = false;          // on the present connection, and no answer says that it was not taken
+  bool maybe_stored = false;  // an earlier answer was lost
 };
 
 BatchPublisher::BatchPublisher(ClientOptions options) : options_(std::move(options)), members_(options_.servers) {}
@@ -149,6 +150,8 @@ void BatchPublisher::lost(const std::string& why) {
     if (batch.sent && batch.repeat == Repeat::before_handover) {
       unknown.push_back(number);
     } else {
+      batch.maybe_stored = batch.maybe_stored || batch.sent;
+      batch.sent = false;
       pending_.push_back(number);
     }
   }
@@ -185,7 +188,8 @@ void BatchPublisher::on_error(std::string_view frame) {
     finish(*number, std::unexpected(std::move(error)));
     return;
   }
-  if (status == 503) found->second.sent = false;
+  if (status == 504) found->second.maybe_stored = true;
+  found->second.sent = false;
   why_lost_ = std::move(error.text);
   pending_.push_back(*number);
   pause_until_ = Clock::now() + kPause;
@@ -194,11 +198,11 @@ void BatchPublisher::on_error(std::string_view frame) {
 void BatchPublisher::on_ack(const std::string& message) {
   const auto decoded = wire::decode_client(raft::Bytes::copy_of(message));
   const auto* const ack = decoded ? std::get_if<wire::AckMessage>(&*decoded) : nullptr;
-  const auto found = ack == nullptr ? waiting_.end() : waiting_.find(ack->rid);
-  if (found == waiting_.end()) {
+  if (ack == nullptr || !waiting_.contains(ack->rid)) {
     lost("an answer that cannot be understood");
     return;
   }
+  const auto found = waiting_.find(ack->rid);
   const auto results = wire::results_of(*ack, found->second.request);
   if (!results) {
     finish(ack->rid, failure(errc::bad_answer, results.error().text));
@@ -232,8 +236,9 @@ void BatchPublisher::give_up_late() {
     if (batch.deadline <= now) late.push_back(number);
   }
   for (const std::uint64_t number : late) {
-    const bool sent = waiting_.at(number).sent;
-    finish(number, failure(sent ? errc::outcome_unknown : errc::unreachable,
+    const Batch& batch = waiting_.at(number);
+    const bool maybe = batch.sent || batch.maybe_stored;
+    finish(number, failure(maybe ? errc::outcome_unknown : errc::unreachable,
                            why_lost_.empty() ? "no answer in time" : why_lost_));
   }
 }

@@ -42,7 +42,8 @@ std::map<std::uint64_t, client::Result<client::BatchPublished>> all_outcomes(Bat
 TEST(BatchPublisher, ManyBatchesEachComeBackOnce) {
   const TestBroker broker;
   BatchPublisher publisher(options_for({broker.port()}));
-  for (int n = 0; n < 100; ++n) ASSERT_EQ(publisher.publish("orders", events(n * 10, 10)).value(), n + 1U);
+  for (int n = 0; n < 100; ++n)
+    ASSERT_EQ(publisher.publish("orders", events(n * 10, 10)).value(), static_cast<std::uint64_t>(n) + 1);
   EXPECT_EQ(publisher.under_way(), 100U);
   const auto outcomes = all_outcomes(publisher);
   ASSERT_EQ(outcomes.size(), 100U);
@@ -98,6 +99,23 @@ TEST(BatchPublisher, GoesToTheNextMemberAndRepeatsOnlyWhatIsSafe) {
   ASSERT_TRUE(outcomes.at(*with_ids)) << outcomes.at(*with_ids).error().text;
   EXPECT_EQ(outcomes.at(*without).error().code, errc::outcome_unknown);
   EXPECT_TRUE(ask(second, "HEAD /v1/events/orders").head.contains("Weir-Next: 2"));
+}
+
+// One that may have been stored by a broker that is gone is never said to be stored nowhere.
+TEST(BatchPublisher, AnUnknownOutcomeStaysUnknown) {
+  const TestBroker second({}, Start::forming);  // answers 503: it has no leader
+  auto first = std::make_unique<TestBroker>();
+  auto options = options_for({first->port(), second.port()});
+  options.deadline = milliseconds(1000);
+  BatchPublisher publisher(options);
+  ASSERT_TRUE(publisher.publish("orders", events(0, 1)));
+  ASSERT_TRUE(publisher.next(kBound)->published);
+  first->on_core([&first] { first->disk().hold(); });
+  ASSERT_TRUE(publisher.publish("orders", events(1, 1)));
+  first->stop({}, 1);
+  const auto outcome = publisher.next(kBound);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->published.error().code, errc::outcome_unknown) << outcome->published.error().text;
 }
 
 TEST(BatchPublisher, NobodyThereIsUnreachable) {
