@@ -51,7 +51,8 @@ struct WebSocket::Impl {
     if (error == ws::error::closed && stream.reason().code != ws::close_code::none) {
       std::string text = "closed by the server, " + std::to_string(stream.reason().code);
       const std::string_view reason(stream.reason().reason.data(), stream.reason().reason.size());
-      return reason.empty() ? text : text + " " + std::string(reason);
+      if (!reason.empty()) text.append(" ").append(reason);
+      return text;
     }
     return error.message();
   }
@@ -108,7 +109,7 @@ std::expected<WebSocket, WebSocket::ConnectError> WebSocket::connect(const Endpo
   }
   if (result) return std::unexpected(ConnectError{endpoint.text() + ": " + result.message(), std::nullopt});
   error_code ignored;  // without it credit only travels slower
-  tcp_layer.socket().set_option(tcp::no_delay(true), ignored);
+  static_cast<void>(tcp_layer.socket().set_option(tcp::no_delay(true), ignored));
   impl->stream.set_option(ws::stream_base::decorator([subprotocol](ws::request_type& request) {
     request.set(http::field::sec_websocket_protocol, std::string(subprotocol));
     request.set(http::field::user_agent, "weir-client");
