@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "bench/protocol.hpp"
 
@@ -40,6 +41,23 @@ struct WsFrame {
 
 /// Answers a ping, refuses a close; false: the frame is for the caller.
 [[nodiscard]] std::expected<bool, std::string> take_control(const WsFrame& frame, std::string& reply);
+
+/// Whole frames at the front of `in`: pings are answered, what is for the caller goes to `hear`, which says
+/// std::expected<void, std::string>.
+template <class Hear>
+[[nodiscard]] Taken take_frames(std::string_view in, std::string& reply, const Hear& hear) {
+  std::size_t consumed = 0;
+  while (true) {
+    const auto frame = parse_frame(in.substr(consumed));
+    if (!frame) return std::unexpected(frame.error());
+    if (!*frame) return consumed;
+    consumed += (*frame)->size;
+    const auto control = take_control(**frame, reply);
+    if (!control) return std::unexpected(control.error());
+    if (*control) continue;
+    if (auto heard = hear(**frame); !heard) return std::unexpected(std::move(heard.error()));
+  }
+}
 
 /// The digits after the first `name` (from `begin` on); nothing when they are not there.
 [[nodiscard]] std::optional<std::uint64_t> number_after(std::string_view text, std::string_view name);

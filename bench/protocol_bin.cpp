@@ -57,22 +57,15 @@ std::expected<Answer, std::string> answer_of(const WsFrame& frame) {
 }
 
 Taken BinPublish::take(std::string_view in, std::vector<Answer>& answers, std::string& reply) {
-  std::size_t consumed = 0;
-  while (true) {
-    const auto frame = parse_frame(in.substr(consumed));
-    if (!frame) return std::unexpected(frame.error());
-    if (!*frame) return consumed;
-    consumed += (*frame)->size;
-    const auto control = take_control(**frame, reply);
-    if (!control) return std::unexpected(control.error());
-    if (*control) continue;
-    auto answer = answer_of(**frame);
+  return take_frames(in, reply, [&](const WsFrame& frame) -> std::expected<void, std::string> {
+    auto answer = answer_of(frame);
     if (!answer) return std::unexpected(std::move(answer.error()));
     const auto size = sizes_.extract(answer->rid);
     if (size.empty()) return std::unexpected("an answer to a request that was not sent");
     if (answer->problem.empty()) answer->stored = size.mapped() - std::min(size.mapped(), answer->duplicates);
     answers.push_back(std::move(*answer));
-  }
+    return {};
+  });
 }
 
 class BinRead final : public ReadProtocol {
@@ -107,19 +100,11 @@ std::expected<void, std::string> BinRead::hear(const WsFrame& frame, const Heard
 }
 
 Taken BinRead::take(std::string_view in, const Heard& heard, std::string& reply) {
-  std::size_t consumed = 0;
-  while (true) {
-    const auto frame = parse_frame(in.substr(consumed));
-    if (!frame) return std::unexpected(frame.error());
-    if (!*frame) break;
-    consumed += (*frame)->size;
-    const auto control = take_control(**frame, reply);
-    if (!control) return std::unexpected(control.error());
-    if (*control) continue;
-    if (auto done = hear(**frame, heard); !done) return std::unexpected(std::move(done.error()));
+  auto taken = take_frames(in, reply, [&](const WsFrame& frame) { return hear(frame, heard); });
+  if (taken && uncredited_ >= kCredit / 4) {
+    append_frame(reply, Opcode::text, credit_frame(std::exchange(uncredited_, 0)));
   }
-  if (uncredited_ >= kCredit / 4) append_frame(reply, Opcode::text, credit_frame(std::exchange(uncredited_, 0)));
-  return consumed;
+  return taken;
 }
 
 }  // namespace

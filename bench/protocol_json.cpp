@@ -49,19 +49,12 @@ std::expected<Answer, std::string> answer_of(std::string_view text) {
 }
 
 Taken JsonPublish::take(std::string_view in, std::vector<Answer>& answers, std::string& reply) {
-  std::size_t consumed = 0;
-  while (true) {
-    const auto frame = parse_frame(in.substr(consumed));
-    if (!frame) return std::unexpected(frame.error());
-    if (!*frame) return consumed;
-    consumed += (*frame)->size;
-    const auto control = take_control(**frame, reply);
-    if (!control) return std::unexpected(control.error());
-    if (*control) continue;
-    auto answer = answer_of((*frame)->payload);
+  return take_frames(in, reply, [&answers](const WsFrame& frame) -> std::expected<void, std::string> {
+    auto answer = answer_of(frame.payload);
     if (!answer) return std::unexpected(std::move(answer.error()));
     answers.push_back(std::move(*answer));
-  }
+    return {};
+  });
 }
 
 class JsonRead final : public ReadProtocol {
@@ -81,23 +74,12 @@ class JsonRead final : public ReadProtocol {
 };
 
 Taken JsonRead::take(std::string_view in, const Heard& heard, std::string& reply) {
-  std::size_t consumed = 0;
-  while (true) {
-    const auto frame = parse_frame(in.substr(consumed));
-    if (!frame) return std::unexpected(frame.error());
-    if (!*frame) return consumed;
-    consumed += (*frame)->size;
-    const auto control = take_control(**frame, reply);
-    if (!control) return std::unexpected(control.error());
-    if (*control) continue;
-    const std::string_view text = (*frame)->payload;
-    if (!text.starts_with(R"({"op":"event")")) {
-      if (auto told = take_notice(text, heard); !told) return std::unexpected(std::move(told.error()));
-      continue;
-    }
-    if (const auto body = text_after(text, R"("data":")")) heard.event(*body);
+  return take_frames(in, reply, [&](const WsFrame& frame) -> std::expected<void, std::string> {
+    if (!frame.payload.starts_with(R"({"op":"event")")) return take_notice(frame.payload, heard);
+    if (const auto body = text_after(frame.payload, R"("data":")")) heard.event(*body);
     if (++uncredited_ >= kCredit / 2) append_frame(reply, Opcode::text, credit_frame(std::exchange(uncredited_, 0)));
-  }
+    return {};
+  });
 }
 
 }  // namespace

@@ -55,9 +55,19 @@ bool Applier::refill() {
     take(entries);
     return !queue_.empty();
   }
+  read(first, target_, kRefillBytes, "a committed entry is missing in the log",
+       [this](const std::vector<raft::Entry>& found) {
+         take(found);
+         pump();
+       });
+  return false;
+}
+
+void Applier::read(raft::Index first, raft::Index last, std::size_t bytes_max, std::string missing, Found found) {
   ++reads_;
-  disk_.read(first, target_, kRefillBytes,
-             [self = std::weak_ptr(self_)](std::expected<std::vector<raft::Entry>, storage::Error> read) {
+  disk_.read(first, last, bytes_max,
+             [self = std::weak_ptr(self_), missing = std::move(missing),
+              found = std::move(found)](std::expected<std::vector<raft::Entry>, storage::Error> read) mutable {
                const auto alive = self.lock();
                if (!alive) {
                  return;
@@ -65,13 +75,11 @@ bool Applier::refill() {
                Applier& applier = **alive;
                --applier.reads_;
                if (!read || read->empty()) {
-                 applier.fail(read ? "a committed entry is missing in the log" : read.error().text);
+                 applier.fail(read ? missing : read.error().text);
                  return;
                }
-               applier.take(*read);
-               applier.pump();
+               found(*read);
              });
-  return false;
 }
 
 void Applier::take(const std::vector<raft::Entry>& entries) {
@@ -100,29 +108,17 @@ bool Applier::look_up(const DecodedEntry& entry) {
 }
 
 void Applier::read_one(raft::Index index) {
-  ++reads_;
-  disk_.read(
-      index, index, 1,
-      [self = std::weak_ptr(self_), index](std::expected<std::vector<raft::Entry>, storage::Error> read) {
-        const auto alive = self.lock();
-        if (!alive) {
-          return;
-        }
-        Applier& applier = **alive;
-        --applier.reads_;
-        if (!read || read->empty()) {
-          applier.fail(read ? "entry " + std::to_string(index.value) + " is missing in the log" : read.error().text);
-          return;
-        }
-        auto decoded = decode(read->front());
-        if (!decoded) {
-          applier.fail(decoded.error());
-          return;
-        }
-        applier.cache_.put(*decoded);
-        applier.at_hand_.emplace(index, *std::move(decoded));
-        applier.pump();
-      });
+  read(index, index, 1, "entry " + std::to_string(index.value) + " is missing in the log",
+       [this, index](const std::vector<raft::Entry>& found) {
+         auto decoded = decode(found.front());
+         if (!decoded) {
+           fail(decoded.error());
+           return;
+         }
+         cache_.put(*decoded);
+         at_hand_.emplace(index, *std::move(decoded));
+         pump();
+       });
 }
 
 void Applier::apply_front() {

@@ -38,6 +38,10 @@ class Applier {
   void pump();
   /// Fills queue_ from memory, or asks the disk. False: wait for the disk.
   bool refill();
+  using Found = std::move_only_function<void(const std::vector<raft::Entry>&)>;
+  /// Asks the disk, as Disk::read. `found` is not called if this has gone or has failed by then; finding nothing is a
+  /// failure, and `missing` says so.
+  void read(raft::Index first, raft::Index last, std::size_t bytes_max, std::string missing, Found found);
   void take(const std::vector<raft::Entry>& entries);
   /// True if everything that queue_'s first entry refers to is at hand; else asks the disk.
   bool look_up(const DecodedEntry& entry);

@@ -75,18 +75,21 @@ std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft
     const wire::Member& member = config.members[i];
     const auto peer = peers.find(member.node);
     const bool is_empty = peer != peers.end() && peer->second.cluster_id.empty() && member.node != self;
-    wire::ConfigEntry next = config;
+    std::optional<wire::Member> after;
     if (member.kind == MemberKind::joining && caught_up.contains(member.node)) {
-      next.members[i].kind = MemberKind::voter;
+      after = member;
+      after->kind = MemberKind::voter;
     } else if (member.kind == MemberKind::awaited && is_empty) {
-      next.members[i] = to_member(peer->second, MemberKind::joining);
+      after = to_member(peer->second, MemberKind::joining);
     } else if (member.kind != MemberKind::awaited && is_empty && peer->second.incarnation != member.incarnation &&
                !is_last_voter(config, member)) {
-      next.members[i] = to_member(peer->second, MemberKind::awaited);
-    } else {
-      continue;
+      after = to_member(peer->second, MemberKind::awaited);
     }
-    return next;
+    if (after) {
+      wire::ConfigEntry next = config;
+      next.members[i] = *std::move(after);
+      return next;
+    }
   }
   return std::nullopt;
 }

@@ -164,8 +164,9 @@ void Node::Impl::tend_members() {
       caught_up.insert(view.node);
     }
   }
-  const bool by_hand = config_.readmission == Readmission::by_hand;
-  if (const auto next = next_step(*cluster_, self_, by_hand ? Peers{} : peers_, caught_up)) {
+  static const Peers kNobodyHeard;
+  const Peers& heard = config_.readmission == Readmission::by_hand ? kNobodyHeard : peers_;
+  if (const auto next = next_step(*cluster_, self_, heard, caught_up)) {
     // Refused while another change is under way: then it is tried again.
     static_cast<void>(replica_->change_membership(to_proposal(*next, own_identity())));
   }

@@ -43,10 +43,7 @@ StatusRow ask(const MemberView& member) {
 }
 
 ExitCode run_status(const Invocation& invocation) {
-  auto settings = client_options(invocation);
-  if (!settings) return report(settings.error());
-  client::Client broker(std::move(*settings));
-  const auto response = broker.get("/v1/cluster", "application/json");
+  const auto response = fetch(invocation, "/v1/cluster", "application/json");
   if (!response) return report(response.error());
   if (invocation.output() != Format::table) {
     print_json(response->body, "members", invocation.output());
@@ -66,13 +63,10 @@ ExitCode run_status(const Invocation& invocation) {
 }
 
 ExitCode run_raft_log(const RaftLogOptions& options, const Invocation& invocation) {
-  auto settings = client_options(invocation);
-  if (!settings) return report(settings.error());
   std::string target = "/v1/raft/log";
   if (options.from) target += "?from=" + std::to_string(*options.from);
   if (options.limit) target += (options.from ? "&limit=" : "?limit=") + std::to_string(*options.limit);
-  client::Client broker(std::move(*settings));
-  const auto response = broker.get(target, "application/json");
+  const auto response = fetch(invocation, target, "application/json");
   if (!response) return report(response.error());
   if (invocation.output() != Format::table) {
     print_json(response->body, "entries", invocation.output());

@@ -19,13 +19,6 @@ using client::percent_encode;
 using client::Result;
 using client::Slash;
 
-Result<HttpResponse> fetch(const Invocation& invocation, std::string_view target, std::string_view accept) {
-  auto settings = client_options(invocation);
-  if (!settings) return std::unexpected(std::move(settings.error()));
-  client::Client broker(std::move(*settings));
-  return broker.get(target, accept);
-}
-
 ExitCode no_such_offset(const ReadOptions& options, std::string_view next) {
   std::string text = options.topic + " has no event " + std::to_string(options.offset);
   if (!next.empty()) text += "; its next offset is " + std::string(next);
@@ -94,6 +87,13 @@ ExitCode run_topic_ls(const Invocation& invocation) {
 }
 
 }  // namespace
+
+Result<HttpResponse> fetch(const Invocation& invocation, std::string_view target, std::string_view accept) {
+  auto settings = client_options(invocation);
+  if (!settings) return std::unexpected(std::move(settings.error()));
+  client::Client broker(std::move(*settings));
+  return broker.get(target, accept);
+}
 
 void print_json(std::string_view body, std::string_view name, Format format) {
   const auto array = format == Format::ndjson ? client::json_member(body, name) : std::nullopt;

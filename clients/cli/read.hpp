@@ -33,6 +33,10 @@ void add_reading(CLI::App& root, const Parents& parents, Invocation& invocation,
 /// `cluster status` and `raft log`.
 void add_cluster(const Parents& parents, Invocation& invocation, RaftLogOptions& options);
 
+/// One GET by a client of its own: found, asked and given up as `invocation` says.
+[[nodiscard]] client::Result<client::HttpResponse> fetch(const Invocation& invocation, std::string_view target,
+                                                         std::string_view accept);
+
 /// A JSON answer for -o json, or the items of its array `name` for -o ndjson, one per line.
 void print_json(std::string_view body, std::string_view name, Format format);
 
