@@ -256,6 +256,7 @@ void App::open_http() {
     config.limits.connections_max = for_http;
   }
   std::vector<asio::io_context*> contexts;
+  contexts.reserve(config_.net_threads);
   for (std::uint32_t i = 0; i < config_.net_threads; ++i) {
     contexts.push_back(&nets_.emplace_back(std::make_unique<Net>())->context);
   }

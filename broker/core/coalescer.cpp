@@ -141,10 +141,12 @@ std::vector<WriteJob> Coalescer::take_late(std::uint64_t now_us) {
     bool any_left = false;
     for (auto& job : place->second) {
       if (job.done && job.deadline_us <= now_us) {
+        auto done = std::exchange(job.done, nullptr);
         late.push_back(std::move(job));
-        job.done = nullptr;
+        late.back().done = std::move(done);
+      } else {
+        any_left = any_left || job.done;
       }
-      any_left = any_left || job.done;
     }
     place = any_left ? std::next(place) : proposed_.erase(place);
   }
