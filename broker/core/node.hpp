@@ -14,6 +14,7 @@
 #include "broker/core/membership.hpp"
 #include "broker/core/ports.hpp"
 #include "broker/core/reading.hpp"
+#include "broker/core/retention.hpp"
 #include "broker/core/status.hpp"
 #include "raft/raft.hpp"
 #include "storage/log_store.hpp"
@@ -47,6 +48,7 @@ struct NodeConfig {
   /// Recently used log entries kept decoded for readers.
   std::size_t entry_cache_bytes = std::size_t{32} << 20U;
   bool topics_auto_create = true;
+  RetentionLimits retention;
   Readmission readmission = Readmission::automatic;
 };
 

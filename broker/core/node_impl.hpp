@@ -98,6 +98,8 @@ class Node::Impl {
   void enter_membership();
   void answer_change();
   void tend_members();
+  /// Leader: proposes that what has outlived its retention goes.
+  void tend_retention();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
   void found(wire::ConfigEntry config);
   void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
@@ -187,6 +189,7 @@ class Node::Impl {
   std::vector<raft::TopicId> advanced_;  ///< topics with new events since readers were last woken
   std::uint64_t leader_heard_us_ = 0;
   std::uint64_t ticks_ = 0;
+  raft::Index retain_proposed_;  ///< the latest RETAIN entry of this leader; nothing new before it is applied
   std::size_t pending_bytes_ = 0;
   bool settling_ = false;
   bool unsettled_ = false;  ///< settle() was called from within itself: once more

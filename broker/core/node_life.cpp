@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t kTicksPerExpiry = 5;
 /// Found is sent again to an empty member this often: 200 ms at the default tick.
 constexpr std::uint64_t kTicksPerFound = 20;
+/// Retention is looked after this often: a second at the default tick.
+constexpr std::uint64_t kTicksPerRetention = 100;
 /// §8 of the paper: the members' first common entry.
 constexpr raft::Index kConfigIndex{1};
 constexpr raft::Term kFoundingTerm{1};
@@ -209,6 +211,9 @@ void Node::Impl::tick() {
     tick_found();
     tend_members();
   }
+  if (ticks_ % kTicksPerRetention == 0) {
+    tend_retention();
+  }
   if (ticks_ % kTicksPerExpiry == 0) {
     forwarder_.tick();
     if (coalescer_) {
@@ -222,6 +227,24 @@ void Node::Impl::tick() {
     barriers_.settle(state_.applied_index(), clock_.steady_us());
   }
   tick_drain();
+}
+
+void Node::Impl::tend_retention() {
+  if (!replica_ || !replica_->leads() || state_.applied_index() < retain_proposed_) {
+    return;
+  }
+  const auto due = retention_due(config_.retention, state_, log_time_.next(clock_.wall_ms(), clock_.steady_us()));
+  if (!due) {
+    return;
+  }
+  raft::Proposal proposal{.command = raft::Command::retain, .checksum = 0, .data = wire::encode(*due)};
+  proposal.checksum = wire::entry_checksum(proposal.command, proposal.data.view());
+  std::vector<raft::Proposal> proposals;
+  proposals.push_back(std::move(proposal));
+  // Refused while leadership is handed over or too much is uncommitted: then it is tried again.
+  if (const auto index = replica_->propose(std::move(proposals))) {
+    retain_proposed_ = *index;
+  }
 }
 
 /// Until they speak Raft. Followers leave it to the leader, with whom alone they would exchange a word.

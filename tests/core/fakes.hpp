@@ -91,10 +91,10 @@ class FakeDisk final : public Disk {
     }
     pending.done(std::move(entries));
   }
-  void fail_read() {
+  void fail_read(storage::Error error = {storage::Errc::damaged, "a checksum does not hold"}) {
     auto pending = std::move(reads.front());
     reads.pop_front();
-    pending.done(std::unexpected(storage::Error{storage::Errc::damaged, "a checksum does not hold"}));
+    pending.done(std::unexpected(std::move(error)));
   }
   /// Until nothing is pending.
   void finish_all() {
