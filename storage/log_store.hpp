@@ -62,13 +62,14 @@ enum class PieceAnswer : std::uint8_t {
 /// One step of what Raft wants written, in the order in which it must become durable.
 struct LogWrite {
   std::optional<raft::HardState> hard_state;
-  /// The snapshot that was received takes the place of the log and of all checkpoints, at once or, after a crash, not
-  /// at all; identity and hard state stay. The log then begins behind it for what is appended; read() has what the
-  /// snapshot brought. Requires that receive() answered `whole` for it.
-  std::optional<raft::Snapshot> install;
   std::optional<raft::Index> truncate_from;
   /// Contiguous. The first index is last_index + 1, or truncate_from if that is given.
   std::span<const raft::Entry> entries;
+  /// Before truncate_from and entries, behind hard_state: the snapshot that was received takes the place of the log and
+  /// of all checkpoints, at once or, after a crash, not at all; identity and hard state stay. The log then begins
+  /// behind it for what is appended; read() has what the snapshot brought. Requires that receive() answered `whole` for
+  /// it.
+  std::optional<raft::Snapshot> install = std::nullopt;
 };
 
 class LogStore {
