@@ -175,7 +175,7 @@ void StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
   ++part->second.count;
   ++stored_;
   if (!events_.id(ordinal).empty()) {
-    state_.ids_.insert(hashes_[ordinal], {.log_index = entry_->index, .ordinal = ordinal});
+    state_.add_id(hashes_[ordinal], {.log_index = entry_->index, .ordinal = ordinal});
   }
 }
 
@@ -200,7 +200,7 @@ void StateMachine::PublishPass::finish() {
     applied_.topics.push_back(part.topic);
     state_.topics_[part.topic.value].last_time_ms = state_.time_ms_;
   }
-  state_.events_.add(row);
+  state_.add_row(row);
 }
 
 }  // namespace weir::broker

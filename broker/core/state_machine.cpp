@@ -155,10 +155,22 @@ wire::Claimed StateMachine::claim(const wire::Claim& claim, raft::Index index, s
           match(hash_of(claim.topic, claim.source, claim.id), claim.topic, claim.source, claim.id, earlier)) {
     return describe(*found);
   }
-  ids_.insert(hash_of(claim.topic, claim.source, claim.id), {.log_index = index, .ordinal = ordinal});
+  add_id(hash_of(claim.topic, claim.source, claim.id), {.log_index = index, .ordinal = ordinal});
   wire::EventResult now;
   now.time_ms = time_ms_;
   return {.state = wire::ClaimState::claimed_now, .original = now};
+}
+
+void StateMachine::add_id(storage::IdHash hash, storage::IdPlace place) {
+  ids_.insert(hash, place);
+  new_ids_.emplace_back(hash, place);
+  first_needed_ = first_needed_ == raft::Index{} ? place.log_index : first_needed_;
+}
+
+void StateMachine::add_row(const storage::EntryRow& row) {
+  events_.add(row);
+  new_rows_.push_back(row);
+  first_needed_ = first_needed_ == raft::Index{} ? row.log_index : first_needed_;
 }
 
 raft::TopicId StateMachine::topic_for(std::string_view name) {

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "broker/core/decoded_entry.hpp"
@@ -39,6 +41,25 @@ class StateMachine {
   using EntrySource = std::function<DecodedEntryPtr(raft::Index)>;
   /// Requires entries in log order, each once.
   Applied apply(const DecodedEntryPtr& entry, const EntrySource& earlier);
+
+  /// The log before this entry is needed by nothing: no event or claim is in it.
+  [[nodiscard]] raft::Index first_index() const {
+    return first_needed_ == raft::Index{} ? applied_index_.next() : first_needed_;
+  }
+
+  // --- as bytes (state_machine_saving.cpp)
+  /// The small tables, whole.
+  [[nodiscard]] std::string save() const;
+  /// Rows and ids that were added since the last call; the caller answers for them from now on.
+  std::string take_delta();
+  /// What take_delta() would come to, about.
+  [[nodiscard]] std::size_t delta_bytes() const;
+  /// Puts back what save() gave. Requires a new state machine.
+  [[nodiscard]] std::expected<void, std::string> restore(std::string_view state);
+  /// Adds what take_delta() gave, oldest first, behind restore(). It is no part of the next delta.
+  [[nodiscard]] std::expected<void, std::string> add_delta(std::string_view delta);
+  /// Behind the last add_delta(): nothing that belongs to the state is missing.
+  [[nodiscard]] std::expected<void, std::string> check_restored() const;
 
   [[nodiscard]] raft::Index applied_index() const { return applied_index_; }
   [[nodiscard]] const storage::EventIndex& events() const { return events_; }
@@ -78,13 +99,19 @@ class StateMachine {
   [[nodiscard]] wire::Claimed describe(const Match& match) const;
   wire::Claimed claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const EntrySource& earlier);
   raft::TopicId topic_for(std::string_view name);
+  void add_id(storage::IdHash hash, storage::IdPlace place);
+  void add_row(const storage::EntryRow& row);
 
   raft::Index applied_index_;
   std::uint64_t time_ms_ = 0;
-  std::vector<Topic> topics_;  ///< by TopicId
+  raft::Position restored_to_;  ///< what restore() was told of the rows
+  raft::Index first_needed_;    ///< of the first row or id; 0 = there is none
+  std::vector<Topic> topics_;   ///< by TopicId
   std::map<std::string, raft::TopicId, std::less<>> topic_ids_;
   storage::EventIndex events_;
   storage::DedupIndex ids_;
+  std::vector<storage::EntryRow> new_rows_;  ///< in no delta yet, as new_ids_
+  std::vector<std::pair<storage::IdHash, storage::IdPlace>> new_ids_;
 };
 
 }  // namespace weir::broker
