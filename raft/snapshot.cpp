@@ -25,6 +25,11 @@ void Raft::snapshot_read(SnapshotRead piece) {
   const bool meets = piece.snapshot.index != Index{} && piece.snapshot.index <= commit_index_ &&
                      is_checkable(piece.snapshot.index) && log_.term_at(piece.snapshot.index) == piece.snapshot.term;
   if (!meets) {
+    // The store may still go on with a snapshot that the log was compacted beyond while the follower was away: then it
+    // is the newest that helps.
+    if (piece.snapshot.index != Index{}) {
+      follower->become_snapshot();
+    }
     return follower->pause_catch_up();
   }
   follower->snapshot_sent(piece.snapshot.number);
