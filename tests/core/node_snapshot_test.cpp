@@ -149,31 +149,6 @@ TEST(NodeSnapshots, ALogWithoutItsFrontAndWithoutACheckpointStopsTheNode) {
   EXPECT_THAT(three.node->status().why, HasSubstr("no checkpoint"));
 }
 
-// A catch-up that was on its way when the front was dropped.
-TEST(NodeSnapshots, ReadingWhatWasDroppedMeanwhileStopsNobody) {
-  NodeFixture three;
-  three.join();
-  three.obedient = {"n2"};
-  three.lead();
-  three.publish({.events = {{.id = "a"}}});
-  three.settle();
-  three.restart();
-  three.join();
-  three.lead();
-  for (int i = 0; i < 20 && three.disk.reads.empty(); ++i) {
-    three.tick();
-    three.receive("n3", three.node->status().term,
-                  raft::AppendEntriesReply{.answer = raft::AppendAnswer::conflict,
-                                           .match_index = {},
-                                           .conflict_term = {},
-                                           .conflict_index = raft::Index{2},
-                                           .read_context = {}});
-  }
-  ASSERT_FALSE(three.disk.reads.empty());
-  three.disk.fail_read(storage::Errc::gone);
-  EXPECT_EQ(three.node->status().role, raft::Role::leader);
-}
-
 TEST(NodeSnapshots, ACheckpointThatTheLogDoesNotMeetStopsTheNode) {
   NodeFixture alone({"n1"});
   const OtherMember other(3, config_of({"n1"}));
