@@ -12,6 +12,7 @@
 
 #include "broker/core/applier.hpp"
 #include "broker/core/bootstrap.hpp"
+#include "broker/core/checkpoints.hpp"
 #include "broker/core/coalescer.hpp"
 #include "broker/core/configuration.hpp"
 #include "broker/core/decoded_entry.hpp"
@@ -101,12 +102,25 @@ class Node::Impl {
   /// Leader: proposes that what has outlived its retention goes.
   void tend_retention();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
+  void take_configuration(const raft::Entry& entry, std::optional<wire::ConfigEntry>& latest);
   void found(wire::ConfigEntry config);
   void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
   void join(wire::ConfigEntry config, raft::Recovered recovered);
   [[nodiscard]] raft::Config raft_config() const;
   [[nodiscard]] Replica::Hooks replica_hooks();
   [[nodiscard]] Applier::Hooks applier_hooks();
+  [[nodiscard]] Checkpoints::Hooks checkpoint_hooks();
+
+  // --- checkpoints and snapshots (node_snapshots.cpp)
+  void load_checkpoints();
+  [[nodiscard]] std::expected<void, std::string> begin_behind(const Checkpoints::Loaded& loaded);
+  void restore(StateMachine state);
+  void on_installing(const raft::Snapshot& snapshot);
+  void on_installed();
+  void take_over(Checkpoints::Loaded loaded);
+  void trim_log();
+  void dropped(const std::expected<void, storage::Error>& result);
+
   void enter(Phase phase, std::string why);
   void fail(const std::string& why);
   void tick_bootstrap();
@@ -165,16 +179,20 @@ class Node::Impl {
   LogTime log_time_;
   EntryCache cache_;
   StateMachine state_;
+  Checkpoints checkpoints_;
   LogReader reader_;
   Waiters waiters_;
   Forwarder forwarder_;
   ReadBarriers barriers_;
   Bootstrap bootstrap_;
   bool founding_now_ = false;
+  bool dropping_ = false;  ///< the front of the log is being taken off the disk
 
   /// From here on: only once this node is a member.
   std::optional<wire::ConfigEntry> cluster_;
-  std::optional<wire::ConfigEntry> founding_config_;  ///< of the log's first entry
+  std::optional<wire::ConfigEntry> founding_config_;  ///< of the log's first entry, which may be gone from it
+  raft::Bytes founding_data_;                         ///< founding_config_, encoded
+  std::optional<Checkpoints::Loaded> loaded_;         ///< until join() puts it into place
   /// By index: the latest in the log, and those before it that may come back.
   std::map<raft::Index, wire::ConfigEntry> configs_;
   std::optional<PendingChange> pending_change_;

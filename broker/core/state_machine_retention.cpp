@@ -76,6 +76,9 @@ std::optional<raft::Index> StateMachine::first_claims() const {
 }
 
 void StateMachine::trim() {
+  if (last_position() == raft::Position{} && claim_entries_.empty()) {
+    first_index_ = applied_index_.next();  // nothing was ever stored
+  }
   events_.drop_before(first_index_, kRowsTrimmed);
   ids_.sweep();
 }

@@ -219,7 +219,7 @@ TEST_F(RetainedReading, Fault056ARowThatRetentionTakesWhileItIsOnItsWayFromTheDi
   reader.read(one, start(one, FromEarliest{}), {}, [&](auto result) { batch = std::move(result).value(); });
   ASSERT_FALSE(batch.has_value());
   retain("t", 1);
-  disk.fail_read({storage::Errc::gone, "dropped"});
+  disk.fail_read(storage::Errc::gone);
   disk.finish_all();
   ASSERT_TRUE(batch.has_value());
   EXPECT_THAT(damages, IsEmpty());
