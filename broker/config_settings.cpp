@@ -61,6 +61,29 @@ Parsed set_bytes(std::size_t& field, std::string_view text, std::uint64_t max) {
   return {};
 }
 
+/// "off", or a number with a unit.
+Parsed set_age(std::uint64_t& field_ms, std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kSpans{
+      {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}}};
+  constexpr std::uint64_t kAgeMax = 100ULL * 366 * 86'400'000;
+  if (text == "off") {
+    field_ms = 0;
+    return {};
+  }
+  for (const auto& [suffix, ms] : kSpans) {
+    if (!text.ends_with(suffix)) continue;
+    const auto value = parse_whole(text.substr(0, text.size() - 1));
+    if (!value || *value == 0 || *value > kAgeMax / ms) break;
+    field_ms = *value * ms;
+    return {};
+  }
+  return std::unexpected("must be off, or an age up to 100 years such as 30s, 90m, 12h or 7d");
+}
+
+[[nodiscard]] std::string show_age(std::uint64_t ms) {
+  return ms == 0 ? "off" : std::to_string(ms / 1'000) + "s";
+}
+
 [[nodiscard]] std::string show_bytes(std::size_t bytes) {
   for (const Unit& unit : kUnits) {
     if (unit.bytes > 1 && bytes % unit.bytes == 0) return std::to_string(bytes / unit.bytes) + std::string(unit.suffix);
@@ -297,6 +320,31 @@ constexpr std::array kPlaces{
         [](const Config& c) { return std::string(to_string(c.log_format)); }),
 };
 
+constexpr std::array kRetention{
+    place(
+        "retention.age", "retention-age", "Events older than this are removed, by log time: 7d, 12h, 30m, 60s, or off",
+        [](Config& c, std::string_view t) { return set_age(c.node.retention.age_ms, t); },
+        [](const Config& c) { return show_age(c.node.retention.age_ms); }),
+    place(
+        "retention.bytes", "retention-bytes", "Bodies kept of each topic, the oldest are removed first: 1GiB, or off",
+        [](Config& c, std::string_view t) -> Parsed {
+          c.node.retention.bytes = 0;
+          return t == "off" ? Parsed{} : set_bytes(c.node.retention.bytes, t, kBytesMax);
+        },
+        [](const Config& c) {
+          return c.node.retention.bytes == 0 ? std::string("off") : show_bytes(c.node.retention.bytes);
+        }),
+    place(
+        "retention.count", "retention-count", "Events kept of each topic, or off",
+        [](Config& c, std::string_view t) -> Parsed {
+          c.node.retention.count = 0;
+          return t == "off" ? Parsed{} : set_number(c.node.retention.count, t, 1, raft::kNumberLimit - 1);
+        },
+        [](const Config& c) {
+          return c.node.retention.count == 0 ? std::string("off") : std::to_string(c.node.retention.count);
+        }),
+};
+
 constexpr std::array kRunning{
     count<[](auto& c) -> auto& { return c.net_threads; }, 256>("threads.net", "net-threads",
                                                                "Threads for HTTP; default: cores - 1, at least 1"),
@@ -363,16 +411,14 @@ constexpr std::array kHttpLimits{
         "limits.publish_timeout_ms", "limit-publish-timeout-ms", "Default of a publish's timeout: 503 or 504"),
 };
 
-template <std::size_t kA, std::size_t kB, std::size_t kC>
-[[nodiscard]] constexpr std::array<Setting, kA + kB + kC> joined(const std::array<Setting, kA>& a,
-                                                                 const std::array<Setting, kB>& b,
-                                                                 const std::array<Setting, kC>& c) {
-  std::array<Setting, kA + kB + kC> out{};
-  const auto after_a = std::ranges::copy(a, out.begin()).out;
-  std::ranges::copy(c, std::ranges::copy(b, after_a).out);
+template <std::size_t... kSizes>
+[[nodiscard]] constexpr auto joined(const std::array<Setting, kSizes>&... parts) {
+  std::array<Setting, (kSizes + ...)> out{};
+  auto end = out.begin();
+  ((end = std::ranges::copy(parts, end).out), ...);
   return out;
 }
-constexpr auto kSettings = joined(kPlaces, kRunning, kHttpLimits);
+constexpr auto kSettings = joined(kPlaces, kRetention, kRunning, kHttpLimits);
 
 }  // namespace
 

@@ -25,11 +25,13 @@ DiskThread::DiskThread(storage::LogStore& store, boost::asio::any_io_executor co
     : store_(store), core_(std::move(core)) {
   writer_ = std::jthread([this] { run_writer(); });
   reader_ = std::jthread([this] { run_reader(); });
+  background_ = std::jthread([this] { run_background(); });
 }
 
 DiskThread::~DiskThread() {
   writer_jobs_.close();
   reader_jobs_.close();
+  background_jobs_.close();
 }
 
 void DiskThread::write(DiskWrite write, WriteDone done) {
@@ -44,20 +46,50 @@ void DiskThread::read(raft::Index first, raft::Index last, std::size_t bytes_max
   reader_jobs_.push(ReadJob{first, last, bytes_max, std::move(done)});
 }
 
+void DiskThread::receive(raft::SnapshotPiece piece, PieceDone done) {
+  writer_jobs_.push(PieceJob{std::move(piece), std::move(done)});
+}
+
+void DiskThread::drop_before(raft::Index index, WriteDone done) {
+  writer_jobs_.push(DropJob{index, std::move(done)});
+}
+
+void DiskThread::save(storage::Checkpoint checkpoint, WriteDone done) {
+  background_jobs_.push([this, checkpoint = std::move(checkpoint), done = std::move(done)]() mutable -> Answer {
+    return [result = store_.save(checkpoint), done = std::move(done)]() mutable { done(std::move(result)); };
+  });
+}
+
+void DiskThread::checkpoint(raft::Index index, CheckpointDone done) {
+  background_jobs_.push([this, index, done = std::move(done)]() mutable -> Answer {
+    return [result = store_.checkpoint(index), done = std::move(done)]() mutable { done(std::move(result)); };
+  });
+}
+
+void DiskThread::read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) {
+  background_jobs_.push([this, number, offset, bytes_max, done = std::move(done)]() mutable -> Answer {
+    return [result = store_.read_snapshot(number, offset, bytes_max), done = std::move(done)]() mutable {
+      done(std::move(result));
+    };
+  });
+}
+
 void DiskThread::stop(std::move_only_function<void()> stopped) {
-  // The last job of each queue says that the queue is done; whichever thread is second reports.
-  struct Both {
+  // The last job of each queue says that the queue is done; whichever thread is last reports.
+  struct All {
     std::move_only_function<void()> stopped;
-    int left = 2;  // core strand
+    int left = 3;  // core strand
   };
-  auto both = std::make_shared<Both>(std::move(stopped));
-  const auto one_done = [both] {
-    if (--both->left == 0) both->stopped();
+  auto all = std::make_shared<All>(std::move(stopped));
+  const auto one_done = [all] {
+    if (--all->left == 0) all->stopped();
   };
   reader_jobs_.push(ReadJob{raft::Index{}, raft::Index{}, 0, [one_done](const auto&) { one_done(); }});
   writer_jobs_.push(WriteJob{{}, [one_done](const auto&) { one_done(); }});
+  background_jobs_.push([one_done]() -> Answer { return one_done; });
   writer_jobs_.close();
   reader_jobs_.close();
+  background_jobs_.close();
 }
 
 void DiskThread::run_writer() {
@@ -65,26 +97,55 @@ void DiskThread::run_writer() {
   for (;;) {
     std::vector<WriterJob> jobs = writer_jobs_.take_all();
     if (jobs.empty()) return;
-    std::vector<Completion> completions;
-    completions.reserve(jobs.size());
+    std::vector<Answer> answers;
+    answers.reserve(jobs.size());
     for (std::size_t at = 0; at < jobs.size();) {
-      if (auto* founding = std::get_if<FoundJob>(&jobs[at])) {
-        Result result = found(*founding);
-        completions.push_back({std::move(founding->done), std::move(result)});
-        ++at;
-        continue;
-      }
       std::vector<WriteJob> batch;
       for (; at < jobs.size() && std::holds_alternative<WriteJob>(jobs[at]); ++at) {
         batch.push_back(std::move(std::get<WriteJob>(jobs[at])));
       }
-      const Result result = append(batch);
-      for (WriteJob& job : batch) completions.push_back({std::move(job.done), result});
+      if (!batch.empty()) {
+        carry_out(batch, answers);
+      } else if (auto* founding = std::get_if<FoundJob>(&jobs[at])) {
+        answers.push_back(carry_out(std::move(*founding)));
+        ++at;
+      } else if (auto* drop = std::get_if<DropJob>(&jobs[at])) {
+        answers.push_back(carry_out(std::move(*drop)));
+        ++at;
+      } else {
+        answers.push_back(carry_out(std::move(std::get<PieceJob>(jobs[at]))));
+        ++at;
+      }
     }
-    boost::asio::post(core_, [completions = std::move(completions)]() mutable {
-      for (Completion& completion : completions) completion.done(std::move(completion.result));
+    boost::asio::post(core_, [answers = std::move(answers)]() mutable {
+      for (Answer& answer : answers) answer();
     });
   }
+}
+
+void DiskThread::carry_out(std::vector<WriteJob>& batch, std::vector<Answer>& answers) {
+  const Result result = append(batch);
+  for (WriteJob& job : batch) {
+    answers.emplace_back([done = std::move(job.done), result]() mutable { done(std::move(result)); });
+  }
+}
+
+DiskThread::Answer DiskThread::carry_out(FoundJob job) {
+  Result result = failed_ ? std::unexpected(*failed_) : store_.found(job.cluster_id, job.config);
+  if (!result) failed_ = result.error();
+  return [done = std::move(job.done), result = std::move(result)]() mutable { done(std::move(result)); };
+}
+
+DiskThread::Answer DiskThread::carry_out(DropJob job) {
+  Result result = failed_ ? std::unexpected(*failed_) : store_.drop_before(job.index);
+  if (!result) failed_ = result.error();
+  return [done = std::move(job.done), result = std::move(result)]() mutable { done(std::move(result)); };
+}
+
+/// An error of it says nothing of the log.
+DiskThread::Answer DiskThread::carry_out(PieceJob job) {
+  auto result = store_.receive(job.piece);
+  return [done = std::move(job.done), result = std::move(result)]() mutable { done(std::move(result)); };
 }
 
 DiskThread::Result DiskThread::append(std::vector<WriteJob>& batch) {
@@ -93,8 +154,11 @@ DiskThread::Result DiskThread::append(std::vector<WriteJob>& batch) {
   writes.reserve(batch.size());
   for (const WriteJob& job : batch) {
     const DiskWrite& write = job.write;
-    if (!write.hard_state && !write.truncate_from && write.entries.empty()) continue;
-    writes.push_back({write.hard_state, write.truncate_from, write.entries});
+    if (!write.hard_state && !write.install && !write.truncate_from && write.entries.empty()) continue;
+    writes.push_back({.hard_state = write.hard_state,
+                      .truncate_from = write.truncate_from,
+                      .entries = write.entries,
+                      .install = write.install});
   }
   if (writes.empty()) return {};
   Result result = store_.append(writes);
@@ -102,11 +166,13 @@ DiskThread::Result DiskThread::append(std::vector<WriteJob>& batch) {
   return result;
 }
 
-DiskThread::Result DiskThread::found(const FoundJob& job) {
-  if (failed_) return std::unexpected(*failed_);
-  Result result = store_.found(job.cluster_id, job.config);
-  if (!result) failed_ = result.error();
-  return result;
+void DiskThread::run_background() {
+  pthread_setname_np(pthread_self(), "weir-save");
+  for (;;) {
+    std::vector<BackgroundJob> jobs = background_jobs_.take_all();
+    if (jobs.empty()) return;
+    for (BackgroundJob& job : jobs) boost::asio::post(core_, job());
+  }
 }
 
 void DiskThread::run_reader() {

@@ -1,5 +1,6 @@
-// The two storage threads: one writes, one reads beside it (core/ports.hpp, Disk).
-// write, read, found and stop are called on the core strand; the store must outlive this, and this the core's last use.
+// The three storage threads: one writes, one reads beside it, and one has what may take long, so that neither of them
+// waits for it: checkpoints, and the snapshots that are sent (core/ports.hpp, Disk).
+// All is called on the core strand; the store must outlive this, and this the core's last use.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -66,6 +67,13 @@ class DiskThread final : public Disk {
   /// the first error nothing is written any more and every later write is answered with that error (FAULTS 41).
   void write(DiskWrite write, WriteDone done) override;
   void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override;
+  void save(storage::Checkpoint checkpoint, WriteDone done) override;
+  [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return store_.checkpoints(); }
+  void checkpoint(raft::Index index, CheckpointDone done) override;
+  void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
+  void receive(raft::SnapshotPiece piece, PieceDone done) override;
+  void drop_before(raft::Index index, WriteDone done) override;
+  [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
   [[nodiscard]] storage::DiskSpace space() const override { return store_.space(); }
   /// Node::Founding: storage::LogStore::found, in order with the writes.
   void found(std::string cluster_id, raft::Entry config, WriteDone done);
@@ -83,32 +91,46 @@ class DiskThread final : public Disk {
     raft::Entry config;
     WriteDone done;
   };
+  struct DropJob {
+    raft::Index index;
+    WriteDone done;
+  };
+  struct PieceJob {
+    raft::SnapshotPiece piece;
+    PieceDone done;
+  };
   struct ReadJob {
     raft::Index first;
     raft::Index last;
     std::size_t bytes_max;
     ReadDone done;
   };
-  using WriterJob = std::variant<WriteJob, FoundJob>;
+  using WriterJob = std::variant<WriteJob, FoundJob, DropJob, PieceJob>;
   using Result = std::expected<void, storage::Error>;
-  struct Completion {
-    WriteDone done;
-    Result result;
-  };
+  /// What the core is told, on its strand.
+  using Answer = std::move_only_function<void()>;
+  /// Work of the third thread; what it returns is posted.
+  using BackgroundJob = std::move_only_function<Answer()>;
 
   void run_writer();
   void run_reader();
+  void run_background();
+  void carry_out(std::vector<WriteJob>& batch, std::vector<Answer>& answers);
+  [[nodiscard]] Answer carry_out(FoundJob job);
+  [[nodiscard]] Answer carry_out(DropJob job);
+  [[nodiscard]] Answer carry_out(PieceJob job);
   [[nodiscard]] Result append(std::vector<WriteJob>& batch);
-  [[nodiscard]] Result found(const FoundJob& job);
 
   storage::LogStore& store_;
   boost::asio::any_io_executor core_;
   JobQueue<WriterJob> writer_jobs_;
   JobQueue<ReadJob> reader_jobs_;
+  JobQueue<BackgroundJob> background_jobs_;
   /// The writer's own: the first error, which all later writes get.
   std::optional<storage::Error> failed_;
   std::jthread writer_;
   std::jthread reader_;
+  std::jthread background_;
 };
 
 }  // namespace weir::broker

@@ -42,6 +42,12 @@ enum class Mutant : std::uint8_t {
   read_round_too_early,      ///< a read joins a round whose messages have left already
   barrier_takes_any_answer,  ///< an answer to an earlier question confirms a later read
   barrier_unapplied,         ///< a confirmed read does not wait for the state machine
+  // checkpoints and snapshots
+  install_loses_vote,     ///< installing a snapshot forgets whom this member voted for
+  install_leaves_hole,    ///< the log begins one entry behind the snapshot
+  installed_before_disk,  ///< a snapshot is answered as installed before it is durable
+  delta_left_out,         ///< a start leaves out what the newest checkpoint added
+  checkpoint_ahead,       ///< a checkpoint says that it covers an entry that was not applied yet
   // the state machine and its clients
   dedup_before_entry,        ///< ids are decided on the state before the entry: two of one entry are both new
   dedup_by_id_only,          ///< an id that is known is a duplicate, whatever its content

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 #include "raft/raft.hpp"
 
 namespace weir::raft {
@@ -24,6 +25,11 @@ void Raft::snapshot_read(SnapshotRead piece) {
   const bool meets = piece.snapshot.index != Index{} && piece.snapshot.index <= commit_index_ &&
                      is_checkable(piece.snapshot.index) && log_.term_at(piece.snapshot.index) == piece.snapshot.term;
   if (!meets) {
+    // The store may still go on with a snapshot that the log was compacted beyond while the follower was away: then it
+    // is the newest that helps.
+    if (piece.snapshot.index != Index{}) {
+      follower->become_snapshot();
+    }
     return follower->pause_catch_up();
   }
   follower->snapshot_sent(piece.snapshot.number);
@@ -64,9 +70,12 @@ bool Raft::is_wanted(const Snapshot& snapshot) const {
 }
 
 void Raft::answer_snapshot(NodeId to, const Snapshot& snapshot, InstallAnswer answer, std::uint64_t offset) {
-  send_after_persist(
-      to, current_term_,
-      InstallSnapshotReply{.answer = answer, .index = snapshot.index, .number = snapshot.number, .offset = offset});
+  const InstallSnapshotReply reply{
+      .answer = answer, .index = snapshot.index, .number = snapshot.number, .offset = offset};
+  if (is_mutated(Mutant::installed_before_disk)) {
+    return send_at_once(to, reply);
+  }
+  send_after_persist(to, current_term_, reply);
 }
 
 void Raft::on(const Message& message, InstallSnapshot& request) {
@@ -125,7 +134,8 @@ void Raft::snapshot_refused(const Snapshot& snapshot) {
 
 /// Figure 13, rules 7 and 8. Own term and vote stay.
 void Raft::install(const Snapshot& snapshot) {
-  log_.reset(snapshot.index, snapshot.term);
+  log_.reset(is_mutated(Mutant::install_leaves_hole) ? snapshot.index.next() : snapshot.index, snapshot.term);
+  voted_for_ = is_mutated(Mutant::install_loses_vote) ? kNobody : voted_for_;
   configurations_.reset(snapshot.config.index, snapshot.config.configuration);
   commit_index_ = commit_reported_ = applied_index_ = snapshot.index;
   output_.install = snapshot;

@@ -27,8 +27,8 @@ constexpr std::uint64_t kEmpty = 0;
 class Shard {
  public:
   void insert(std::uint32_t fingerprint, std::uint64_t place) {
-    if ((size_ + 1) * kLoadDenominator > homes_ * kLoadNumerator) grow();
-    while (!put(fingerprint, place)) grow();
+    if ((size_ + 1) * kLoadDenominator > homes_ * kLoadNumerator) rebuild();
+    while (!put(fingerprint, place)) rebuild();
     ++size_;
   }
 
@@ -37,6 +37,19 @@ class Shard {
   void each(std::uint32_t fingerprint, Found found) const {
     for (std::size_t at = home(fingerprint); at < places_.size() && places_[at] != kEmpty; ++at)
       if (fingerprints_[at] == fingerprint && !found(places_[at])) return;
+  }
+
+  /// Takes out every place for which `unwanted` is true; how many. The order of the others stays.
+  template <class Unwanted>
+  std::size_t remove(Unwanted unwanted) {
+    const auto goes = [&](std::uint64_t place) { return place != kEmpty && unwanted(place); };
+    const auto count = static_cast<std::size_t>(std::ranges::count_if(places_, goes));
+    if (count == 0) return 0;
+    std::ranges::replace_if(places_, goes, kEmpty);
+    size_ -= count;
+    homes_ = std::max(kFirstHomes, size_ * kLoadDenominator / kLoadNumerator);
+    rebuild();
+    return count;
   }
 
   [[nodiscard]] std::size_t memory_bytes() const {
@@ -62,9 +75,10 @@ class Shard {
     fingerprints_[at] = fingerprint;
     return true;
   }
-  void grow() {
-    const std::vector<std::uint64_t> places = std::move(places_);
-    const std::vector<std::uint32_t> fingerprints = std::move(fingerprints_);
+  /// Into a table a quarter larger than `homes_`.
+  void rebuild() {
+    const std::vector<std::uint64_t> places = std::exchange(places_, {});
+    const std::vector<std::uint32_t> fingerprints = std::exchange(fingerprints_, {});
     bool all_in = false;
     while (!all_in) {
       homes_ = std::max(kFirstHomes, homes_ + homes_ / 4);
@@ -88,6 +102,9 @@ struct DedupIndex::Table {
   std::array<Shard, kShards> shards;
   std::vector<IdPlace> elsewhere;
   std::size_t size = 0;
+  raft::Index forgotten_before;
+  std::size_t to_sweep = 0;    ///< shards that may hold something from before forgotten_before,
+  std::size_t next_shard = 0;  ///< beginning with this one, round and round
 
   [[nodiscard]] static std::size_t shard_of(IdHash hash) { return hash.high >> (64 - kShardBits); }
   // Of the other half of the hash: every bit of it is as good as the next.
@@ -113,6 +130,20 @@ DedupIndex& DedupIndex::operator=(DedupIndex&&) noexcept = default;
 void DedupIndex::insert(IdHash hash, IdPlace place) {
   table_->shards[Table::shard_of(hash)].insert(Table::fingerprint_of(hash), table_->pack(place));
   ++table_->size;
+}
+
+void DedupIndex::forget_before(raft::Index index) {
+  if (index <= table_->forgotten_before) return;
+  table_->forgotten_before = index;
+  table_->to_sweep = kShards;
+}
+
+void DedupIndex::sweep() {
+  if (table_->to_sweep == 0) return;
+  table_->size -= table_->shards[table_->next_shard].remove(
+      [this](std::uint64_t packed) { return table_->unpack(packed).log_index < table_->forgotten_before; });
+  table_->next_shard = (table_->next_shard + 1) % kShards;
+  --table_->to_sweep;
 }
 
 std::vector<IdPlace> DedupIndex::find(IdHash hash) const {

@@ -34,10 +34,15 @@ class DedupIndex {
   DedupIndex& operator=(DedupIndex&&) noexcept;
 
   void insert(IdHash hash, IdPlace place);
+  /// Ids of entries before `index` are wanted no more. find() may go on naming them until sweep() has come by.
+  void forget_before(raft::Index index);
+  /// Clears one part of 1,024 of what is to be forgotten, about a millisecond at 100 million ids; nothing to do is
+  /// fast.
+  void sweep();
   /// In order of insertion; nearly always none or one.
   [[nodiscard]] std::vector<IdPlace> find(IdHash hash) const;
   [[nodiscard]] bool may_contain(IdHash hash) const;
-  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::size_t size() const;  ///< with those that are yet to be swept
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:

@@ -1,5 +1,6 @@
-// A vector that grows without ever moving what it holds: blocks, doubling in size up to a bound. The largest pause of
-// push_back is one allocation of a block. Not safe for use by several threads while one writes.
+// A vector that grows at its end and shrinks at its front without ever moving what it holds: blocks, doubling in size
+// up to a bound. The largest pause of push_back is one allocation of a block. Numbers are never used again: what was
+// dropped keeps its own. Not safe for use by several threads while one writes.
 #pragma once
 
 #include <algorithm>
@@ -25,14 +26,26 @@ class GrowVector {
     return blocks_[place.block][place.slot];
   }
   [[nodiscard]] const T& back() const { return (*this)[size_ - 1]; }
+  /// The number of the oldest element that is kept, and the number that the next one gets.
+  [[nodiscard]] std::size_t first() const { return first_; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] bool empty() const { return size_ == first_; }
+  [[nodiscard]] std::size_t count() const { return size_ - first_; }
 
-  /// The first number in [0, size()) for which `holds` is true, size() if there is none. Requires that it is false for
-  /// a prefix and true for the rest.
+  /// Forgets what is before `number`; whole blocks give their memory back.
+  void drop_before(std::size_t number) {
+    if (number <= first_) return;
+    const std::size_t from = place_of(first_).block;
+    first_ = std::min(number, size_);
+    const std::size_t to = place_of(first_).block;
+    for (std::size_t block = from; block < to; ++block) blocks_[block].reset();
+  }
+
+  /// The first number in [first(), size()) for which `holds` is true, size() if there is none. Requires that it is
+  /// false for a prefix and true for the rest.
   template <class Predicate>
   [[nodiscard]] std::size_t first_where(Predicate holds) const {
-    std::size_t low = 0;
+    std::size_t low = first_;
     std::size_t high = size_;
     while (low < high) {
       const std::size_t middle = low + (high - low) / 2;
@@ -66,7 +79,8 @@ class GrowVector {
     return {static_cast<std::size_t>(std::bit_width(quarter)), number - std::bit_floor(number)};
   }
 
-  std::vector<std::unique_ptr<T[]>> blocks_;
+  std::vector<std::unique_ptr<T[]>> blocks_;  ///< null: dropped
+  std::size_t first_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -34,12 +34,42 @@ enum class DiskSpace : std::uint8_t {
   nearly_full = 2,
 };
 
+/// What apply made of the log up to and with the entry at `index`. A start loads it and applies only what follows.
+struct Checkpoint {
+  raft::Index index;   ///< the last entry it covers; rises from each to the next
+  raft::Term term;     ///< of that entry
+  raft::Entry config;  ///< the CONFIG entry in force there
+  /// The small tables, whole: topics, floors, log time (StateMachine::save). Of the newest checkpoint it is in force.
+  raft::Bytes state;
+  /// What the entries behind the checkpoint before this one added: rows and ids (StateMachine::take_delta).
+  raft::Bytes delta;
+};
+
+/// A piece of a snapshot that is being sent.
+struct SnapshotData {
+  raft::Snapshot snapshot;   ///< index 0: there is none
+  std::uint64_t offset = 0;  ///< where in its content `data` begins
+  raft::Bytes data;
+};
+
+/// What became of a piece of a snapshot that is being received.
+enum class PieceAnswer : std::uint8_t {
+  more = 1,     ///< stored; the snapshot goes on
+  whole = 2,    ///< it was the last; the whole is durable, in order, and may be installed
+  refused = 3,  ///< it does not fit what came before, or the whole is not in order: nothing is kept of it
+};
+
 /// One step of what Raft wants written, in the order in which it must become durable.
 struct LogWrite {
   std::optional<raft::HardState> hard_state;
   std::optional<raft::Index> truncate_from;
   /// Contiguous. The first index is last_index + 1, or truncate_from if that is given.
   std::span<const raft::Entry> entries;
+  /// Before truncate_from and entries, behind hard_state: the snapshot that was received takes the place of the log and
+  /// of all checkpoints, at once or, after a crash, not at all; identity and hard state stay. The log then begins
+  /// behind it for what is appended; read() has what the snapshot brought. Requires that receive() answered `whole` for
+  /// it.
+  std::optional<raft::Snapshot> install = std::nullopt;
 };
 
 class LogStore {
@@ -59,11 +89,31 @@ class LogStore {
   [[nodiscard]] virtual std::expected<void, Error> append(std::span<const LogWrite> writes) = 0;
 
   /// Forgets entries before `index`, as far as that needs no work: whole segments at the front of the log go, their
-  /// files are removed in the background. The writing thread calls it. Errors as append(); requires index <= the last
-  /// index + 1.
+  /// files are removed in the background; nothing that the newest snapshot that can be sent is made of. The writing
+  /// thread calls it. Errors as append(); requires index <= the last index + 1.
   [[nodiscard]] virtual std::expected<void, Error> drop_before(raft::Index index) = 0;
   /// The first entry the log still has (or would have, if it is empty). From any thread.
   [[nodiscard]] virtual raft::Index first_index() const = 0;
+
+  // --- checkpoints, and the snapshots made of them. A snapshot is a checkpoint, those before it as far as their deltas
+  // are needed, and what the log still has up to it.
+
+  /// Durable on return. Requires a rising index, not above the last durable entry. One call at a time, beside the
+  /// writing thread and readers. An error leaves the older checkpoints as they are and the store usable.
+  [[nodiscard]] virtual std::expected<void, Error> save(const Checkpoint& checkpoint);
+  /// Indexes of those whose delta is needed, oldest first; the newest is the state. A checkpoint goes when the entries
+  /// that its delta is about were dropped, but never the newest. From any thread.
+  [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const;
+  /// Verified as read(). `gone` if it is none of checkpoints(). From any thread.
+  [[nodiscard]] virtual std::expected<Checkpoint, Error> checkpoint(raft::Index index) const;
+
+  /// At most bytes_max bytes (at least one, unless it ends there) of the snapshot `number` from `offset` on, or, if
+  /// that is none that can be sent (any more), of the newest from 0 on. One call at a time, beside all others.
+  [[nodiscard]] virtual std::expected<SnapshotData, Error> read_snapshot(std::uint64_t number, std::uint64_t offset,
+                                                                         std::size_t bytes_max);
+  /// The next piece of a leader's snapshot; offset 0 begins one and forgets what came of another. One call at a time,
+  /// beside all others but append(). An error leaves the store usable.
+  [[nodiscard]] virtual std::expected<PieceAnswer, Error> receive(const raft::SnapshotPiece& piece);
 
   /// From any thread; cheap.
   [[nodiscard]] virtual DiskSpace space() const = 0;

@@ -94,6 +94,7 @@ class PublishView {
   [[nodiscard]] const std::vector<std::string_view>& topics() const;
   [[nodiscard]] std::string_view id(std::uint32_t ordinal) const;
   [[nodiscard]] std::string_view source(std::uint32_t ordinal) const;
+  [[nodiscard]] std::size_t body_size(std::uint32_t ordinal) const;
   [[nodiscard]] bool every_event_has_id() const;
   [[nodiscard]] const raft::Bytes& bytes() const;
   /// At most so many bytes does this request add to an entry that it is merged into. Columns are all or nothing: one
@@ -127,6 +128,23 @@ struct DedupEntry {
 };
 [[nodiscard]] raft::Bytes encode(const DedupEntry& entry);
 [[nodiscard]] std::expected<DedupEntry, Error> decode_dedup(const raft::Bytes& data);
+
+/// RETAIN: what is kept no longer.
+struct Floor {
+  std::string topic;
+  raft::Offset first_offset;  ///< events below are gone
+  friend bool operator==(const Floor&, const Floor&) = default;
+};
+struct RetainEntry {
+  std::uint64_t time_ms = 0;
+  std::vector<Floor> floors;  ///< at most kFloorsMax
+  raft::Index claims_before;  ///< claims made by earlier entries are forgotten
+  friend bool operator==(const RetainEntry&, const RetainEntry&) = default;
+};
+/// One entry raises so many floors at most; the next one raises more.
+inline constexpr std::size_t kFloorsMax = 1024;
+[[nodiscard]] raft::Bytes encode(const RetainEntry& entry);
+[[nodiscard]] std::expected<RetainEntry, Error> decode_retain(const raft::Bytes& data);
 
 /// CONFIG: who the members are.
 enum class MemberKind : std::uint8_t {

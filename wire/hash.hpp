@@ -1,4 +1,4 @@
-// XXH3-64 over bytes that do not lie together. Private to wire/*.cpp.
+// XXH3-64 over bytes that do not lie together. A pure function: no thread rule.
 #pragma once
 
 #include <cstdint>

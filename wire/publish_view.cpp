@@ -81,6 +81,9 @@ std::string_view PublishView::id(std::uint32_t ordinal) const {
 std::string_view PublishView::source(std::uint32_t ordinal) const {
   return state_->columns.source.at(ordinal);
 }
+std::size_t PublishView::body_size(std::uint32_t ordinal) const {
+  return state_->columns.body.at(ordinal).size();
+}
 const raft::Bytes& PublishView::bytes() const {
   return state_->data;
 }

@@ -26,13 +26,28 @@ void Applier::commit_to(raft::Index index) {
   pump();
 }
 
+void Applier::pause() {
+  ++pauses_;
+  paused_ = true;
+  reads_ = 0;
+  queue_.clear();
+  configs_.clear();
+  at_hand_.clear();
+}
+
+void Applier::resume(raft::Entry config) {
+  config_ = std::move(config);
+  paused_ = false;
+  pump();
+}
+
 void Applier::pump() {
   if (pumping_) {
     return;
   }
   pumping_ = true;
   bool progressed = false;
-  while (!failed_ && reads_ == 0 && state_.applied_index() < target_) {
+  while (!failed_ && !paused_ && reads_ == 0 && state_.applied_index() < target_) {
     if (queue_.empty() && !refill()) {
       break;
     }
@@ -66,10 +81,10 @@ bool Applier::refill() {
 void Applier::read(raft::Index first, raft::Index last, std::size_t bytes_max, std::string missing, Found found) {
   ++reads_;
   disk_.read(first, last, bytes_max,
-             [self = std::weak_ptr(self_), missing = std::move(missing),
+             [self = std::weak_ptr(self_), pauses = pauses_, missing = std::move(missing),
               found = std::move(found)](std::expected<std::vector<raft::Entry>, storage::Error> read) mutable {
                const auto alive = self.lock();
-               if (!alive) {
+               if (!alive || (*alive)->pauses_ != pauses) {
                  return;
                }
                Applier& applier = **alive;
@@ -90,6 +105,9 @@ void Applier::take(const std::vector<raft::Entry>& entries) {
       return;
     }
     queue_.push_back(*std::move(decoded));
+    if (entry.command == raft::Command::config) {
+      configs_.push_back(entry);
+    }
   }
 }
 
@@ -130,6 +148,10 @@ void Applier::apply_front() {
     return place->second;
   });
   at_hand_.clear();
+  if (entry->command == raft::Command::config) {
+    config_ = std::move(configs_.front());
+    configs_.pop_front();
+  }
   cache_.put(entry);
   hooks_.applied(*entry, applied);
 }

@@ -34,6 +34,13 @@ class Applier {
   /// Entries up to `index` are committed and durable here.
   void commit_to(raft::Index index);
 
+  /// A snapshot is about to take the state's place: nothing is applied, and nothing that was read counts.
+  void pause();
+  /// The state is a checkpoint's, in which this CONFIG entry was in force; what follows it may be applied.
+  void resume(raft::Entry config);
+  /// The CONFIG entry in force at the applied index, as it stands in the log. Requires that one was applied.
+  [[nodiscard]] const raft::Entry& config() const { return config_; }
+
  private:
   void pump();
   /// Fills queue_ from memory, or asks the disk. False: wait for the disk.
@@ -56,9 +63,13 @@ class Applier {
   Hooks hooks_;
   raft::Index target_;
   std::deque<DecodedEntryPtr> queue_;  ///< contiguous from applied_index + 1
+  std::deque<raft::Entry> configs_;    ///< the CONFIG entries among those in queue_
+  raft::Entry config_;
   /// Earlier entries held for the front of the queue.
   std::unordered_map<raft::Index, DecodedEntryPtr> at_hand_;
-  std::size_t reads_ = 0;  ///< disk reads under way; while there are any, pump() does nothing
+  std::size_t reads_ = 0;     ///< disk reads under way; while there are any, pump() does nothing
+  std::uint64_t pauses_ = 0;  ///< so many so far: a read from before the latest is of no use
+  bool paused_ = false;
   bool pumping_ = false;
   bool failed_ = false;
   std::shared_ptr<Applier*> self_;

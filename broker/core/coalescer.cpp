@@ -114,6 +114,20 @@ void Coalescer::end(std::vector<WriteJob> jobs, std::vector<wire::Outcome>* outc
   }
 }
 
+void Coalescer::skipped(raft::Index index) {
+  std::vector<WriteJob> lost;
+  while (!proposed_.empty() && proposed_.begin()->first.first <= index) {
+    auto jobs = std::move(proposed_.begin()->second);
+    proposed_.erase(proposed_.begin());
+    std::ranges::copy_if(std::move_iterator(jobs.begin()), std::move_iterator(jobs.end()), std::back_inserter(lost),
+                         [](const WriteJob& job) { return static_cast<bool>(job.done); });
+  }
+  proposed_count_ -= lost.size();
+  for (auto& job : lost) {
+    answer_unknown(job, "this node got a snapshot in place of the entry");
+  }
+}
+
 void Coalescer::leadership_lost() {
   auto jobs = std::exchange(waiting_, {});
   for (auto& job : jobs) {

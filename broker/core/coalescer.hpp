@@ -29,6 +29,8 @@ class Coalescer {
   bool flush();
   /// An entry was applied: answers whoever waits for it.
   void applied(const DecodedEntry& entry, std::vector<wire::Outcome>& outcomes);
+  /// A snapshot took the place of the entries up to `index`: what became of those proposed here is not known.
+  void skipped(raft::Index index);
   /// This node does not lead any more: what was not proposed is given back; what was waits for its fate.
   void leadership_lost();
   /// Answers what is past its deadline: what was proposed is unknown then, the rest is refused.

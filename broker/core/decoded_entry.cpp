@@ -32,6 +32,8 @@ template <class Decoded>
       return to_content(wire::decode_dedup(entry.data));
     case raft::Command::config:
       return to_content(wire::decode_config(entry.data));
+    case raft::Command::retain:
+      return to_content(wire::decode_retain(entry.data));
     default:
       // Rolling upgrade rule (DESIGN §3): skipping what others may act on would let replicas differ.
       return std::unexpected("command " + std::to_string(static_cast<unsigned>(entry.command)) +
@@ -47,6 +49,9 @@ std::uint64_t DecodedEntry::time_ms() const {
   }
   if (const auto* claims = dedup()) {
     return claims->time_ms;
+  }
+  if (const auto* floors = retain()) {
+    return floors->time_ms;
   }
   return 0;
 }

@@ -49,6 +49,7 @@ struct LogReader::BatchRead {
   /// A topic of the entry being taken: the offset its next stored event has, and whether the reader wants it.
   struct Part {
     raft::Offset next;
+    raft::Offset first;  ///< the topic's first offset: those below are gone
     bool wanted = false;
   };
   [[nodiscard]] Part part_of(const storage::EntryRow& row, std::string_view topic) const;
@@ -61,7 +62,9 @@ LogReader::BatchRead::Part LogReader::BatchRead::part_of(const storage::EntryRow
   if (part == row.topics.end()) {
     return {};  // none of its events was stored
   }
-  return {.next = part->first_offset, .wanted = std::ranges::binary_search(topics, part->topic)};
+  return {.next = part->first_offset,
+          .first = state.first_offset(part->topic),
+          .wanted = std::ranges::binary_search(topics, part->topic)};
 }
 
 void LogReader::BatchRead::take(const storage::EntryRow& row, const DecodedEntryPtr& entry) {
@@ -82,7 +85,7 @@ void LogReader::BatchRead::take(const storage::EntryRow& row, const DecodedEntry
     Part& part = parts[events->topic_number(i)];
     if (position > batch.next.after) {
       batch.next.after = position;
-      if (part.wanted) {
+      if (part.wanted && part.next >= part.first) {
         take_event(events,
                    {.entry = nullptr, .ordinal = i, .offset = part.next, .position = position, .time_ms = row.time_ms});
       }
@@ -123,6 +126,7 @@ std::expected<ReadStart, StartError> LogReader::start(const Selector& selector, 
                                                       const std::string& epoch) const {
   ReadStart start;
   start.last_position = state_.last_position();
+  const raft::Position removed = removed_to(matching(selector));
   std::optional<raft::TopicId> topic;
   if (const auto name = selector.single_topic()) {
     topic = state_.topic_id(*name);
@@ -150,24 +154,34 @@ std::expected<ReadStart, StartError> LogReader::start(const Selector& selector, 
       return std::unexpected(StartError::beyond_log);
     }
     start.state.after = cursor->position;
+    return start;
+  }
+  // A cursor says what was seen, an offset what is wanted. Who asks for less does not miss what is gone.
+  const auto* offset = std::get_if<FromOffset>(&from);
+  if (offset == nullptr || offset->offset >= start.first_offset) {
+    start.state.gap_told = removed;
   }
   return start;
 }
 
 ReadState LogReader::start_at_offset(std::optional<raft::TopicId> topic, raft::Offset offset) const {
+  if (topic && offset < state_.first_offset(*topic)) {
+    return {.after = {}, .skip = 0, .offset_floor = offset, .time_floor_ms = 0, .gap_told = {}};
+  }
   const auto row = topic ? state_.events().find(*topic, offset) : std::nullopt;
   // An offset that does not exist yet is waited for: nothing older is ever given instead (FAULTS 68).
   return {.after = row ? row->first_position.prev() : state_.last_position(),
           .skip = 0,
           .offset_floor = offset,
-          .time_floor_ms = 0};
+          .time_floor_ms = 0,
+          .gap_told = {}};
 }
 
 /// Rows are counted back per topic until each has `count` events; the row where all of them together reach `count` is
 /// where the read starts, less the events in it that are too old.
 ReadState LogReader::start_of_last(const std::vector<raft::TopicId>& topics, std::uint64_t count) const {
   if (count == 0) {
-    return {.after = state_.last_position(), .skip = 0, .offset_floor = {}, .time_floor_ms = 0};
+    return {.after = state_.last_position(), .skip = 0, .offset_floor = {}, .time_floor_ms = 0, .gap_told = {}};
   }
   if (count >= state_.last_position().value) {
     return {};
@@ -176,20 +190,22 @@ ReadState LogReader::start_of_last(const std::vector<raft::TopicId>& topics, std
   for (const raft::TopicId topic : topics) {
     std::uint64_t found = 0;
     std::uint64_t end = state_.events().next_offset(topic).value;
-    while (end > 0 && found < count) {
+    const std::uint64_t first = state_.first_offset(topic).value;
+    while (end > first && found < count) {
       const auto row = state_.events().find(topic, raft::Offset{end - 1});
       WEIR_CHECK(row.has_value());
       const auto part = std::ranges::find(row->topics, topic, &storage::TopicPart::topic);
-      counts[row->first_position] += part->count;
-      found += part->count;
-      end = part->first_offset.value;
+      const std::uint64_t begin = std::max(first, part->first_offset.value);
+      counts[row->first_position] += end - begin;
+      found += end - begin;
+      end = begin;
     }
   }
   std::uint64_t sum = 0;
   for (const auto& [first, matching_count] : counts) {
     sum += matching_count;
     if (sum >= count) {
-      return {.after = first.prev(), .skip = sum - count, .offset_floor = {}, .time_floor_ms = 0};
+      return {.after = first.prev(), .skip = sum - count, .offset_floor = {}, .time_floor_ms = 0, .gap_told = {}};
     }
   }
   return {};
@@ -209,8 +225,25 @@ const std::vector<raft::TopicId>& LogReader::matching(const Selector& selector) 
   return matching.topics;
 }
 
+raft::Position LogReader::removed_to(const std::vector<raft::TopicId>& topics) const {
+  raft::Position removed;
+  for (const raft::TopicId topic : topics) {
+    removed = std::max(removed, state_.removed_to(topic));
+  }
+  return removed;
+}
+
+std::optional<RemovedRange> LogReader::removed_under(const BatchRead& read) const {
+  const raft::Position known = std::max(read.batch.next.after, read.batch.next.gap_told);
+  if (known >= state_.some_removed_to()) {
+    return std::nullopt;
+  }
+  const raft::Position removed = removed_to(read.topics);
+  return known < removed ? std::optional(RemovedRange{.from = known.next(), .to = removed}) : std::nullopt;
+}
+
 bool LogReader::has_events(const Selector& selector, raft::Position after) const {
-  return state_.events().next(matching(selector), after).has_value();
+  return state_.events().next(matching(selector), std::max(after, state_.removed_to())).has_value();
 }
 
 void LogReader::read(const Selector& selector, ReadState from, ReadLimits limits, BatchDone done) {
@@ -222,6 +255,17 @@ void LogReader::read(const Selector& selector, ReadState from, ReadLimits limits
 void LogReader::go_on(std::shared_ptr<BatchRead> read) {
   // Found anew each time: while an entry was on its way from the disk, events of new topics may have been applied.
   read->topics = matching(read->selector);
+  if (const auto removed = removed_under(*read)) {
+    // What was read before it goes out first; the next read tells.
+    if (read->batch.events.empty()) {
+      read->batch.removed = removed;
+      read->batch.next.gap_told = removed->to;
+    }
+    read->batch.applied = state_.last_position();
+    read->done(std::move(read->batch));
+    return;
+  }
+  read->batch.next.after = std::max(read->batch.next.after, state_.removed_to());
   while (!read->full()) {
     const auto row = state_.events().next(read->topics, read->batch.next.after);
     if (!row) {
@@ -235,6 +279,7 @@ void LogReader::go_on(std::shared_ptr<BatchRead> read) {
           read->done(std::unexpected(entry.error()));
           return;
         }
+        // Cached now; or retention took it, and what comes next is another.
         go_on(std::move(read));
       });
       return;
@@ -248,11 +293,15 @@ void LogReader::go_on(std::shared_ptr<BatchRead> read) {
 
 void LogReader::load(raft::Index index, EntryDone done) {
   disk_.read(index, state_.applied_index(), kReadAheadBytes,
-             [self = std::weak_ptr(self_),
+             [self = std::weak_ptr(self_), index,
               done = std::move(done)](std::expected<std::vector<raft::Entry>, storage::Error> entries) mutable {
                const auto alive = self.lock();
                if (!alive) {
                  done(std::unexpected(ReadError::stopping));
+                 return;
+               }
+               if (!entries && entries.error().code == storage::Errc::gone && index < (*alive)->state_.first_index()) {
+                 done(nullptr);
                  return;
                }
                if (!entries || entries->empty()) {
@@ -297,7 +346,9 @@ void LogReader::go_on(std::shared_ptr<IdRead> read) {
         read->done(std::unexpected(entry.error()));
         return;
       }
-      read->at_hand.emplace(index, *std::move(entry));
+      if (*entry != nullptr) {
+        read->at_hand.emplace(index, *std::move(entry));
+      }
       go_on(std::move(read));
     });
     return;

@@ -43,6 +43,11 @@ class LogReader {
   [[nodiscard]] const std::vector<raft::TopicId>& matching(const Selector& selector) const;
   [[nodiscard]] ReadState start_of_last(const std::vector<raft::TopicId>& topics, std::uint64_t count) const;
   [[nodiscard]] ReadState start_at_offset(std::optional<raft::TopicId> topic, raft::Offset offset) const;
+  /// Up to here matching events were removed; 0 = none.
+  [[nodiscard]] raft::Position removed_to(const std::vector<raft::TopicId>& topics) const;
+  /// What retention took of what this read was about to look at.
+  [[nodiscard]] std::optional<RemovedRange> removed_under(const BatchRead& read) const;
+  /// Gives null if retention took the entry meanwhile.
   void load(raft::Index index, EntryDone done);
   void go_on(std::shared_ptr<BatchRead> read);
   void go_on(std::shared_ptr<IdRead> read);

@@ -14,6 +14,7 @@
 #include "broker/core/membership.hpp"
 #include "broker/core/ports.hpp"
 #include "broker/core/reading.hpp"
+#include "broker/core/retention.hpp"
 #include "broker/core/status.hpp"
 #include "raft/raft.hpp"
 #include "storage/log_store.hpp"
@@ -46,7 +47,16 @@ struct NodeConfig {
   std::size_t pending_requests_max = 65'536;
   /// Recently used log entries kept decoded for readers.
   std::size_t entry_cache_bytes = std::size_t{32} << 20U;
+  /// A checkpoint is taken when so many bytes of entries were applied since the last, or when what is to be added to it
+  /// has come to so many: a start applies no more than this again.
+  std::size_t checkpoint_bytes = std::size_t{64} << 20U;
+  std::size_t checkpoint_delta_bytes = std::size_t{16} << 20U;
+  /// Followers get so many entries behind the newest checkpoint as entries; one further behind gets a snapshot.
+  std::uint64_t log_entries_kept = UINT64_MAX;
+  /// What one message brings of a snapshot at the most: other messages to that follower wait no longer than it takes.
+  std::size_t snapshot_piece_bytes = std::size_t{1} << 20U;
   bool topics_auto_create = true;
+  RetentionLimits retention;
   Readmission readmission = Readmission::automatic;
 };
 

@@ -12,6 +12,7 @@
 
 #include "broker/core/applier.hpp"
 #include "broker/core/bootstrap.hpp"
+#include "broker/core/checkpoints.hpp"
 #include "broker/core/coalescer.hpp"
 #include "broker/core/configuration.hpp"
 #include "broker/core/decoded_entry.hpp"
@@ -98,13 +99,28 @@ class Node::Impl {
   void enter_membership();
   void answer_change();
   void tend_members();
+  /// Leader: proposes that what has outlived its retention goes.
+  void tend_retention();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
+  void take_configuration(const raft::Entry& entry, std::optional<wire::ConfigEntry>& latest);
   void found(wire::ConfigEntry config);
   void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
   void join(wire::ConfigEntry config, raft::Recovered recovered);
   [[nodiscard]] raft::Config raft_config() const;
   [[nodiscard]] Replica::Hooks replica_hooks();
   [[nodiscard]] Applier::Hooks applier_hooks();
+  [[nodiscard]] Checkpoints::Hooks checkpoint_hooks();
+
+  // --- checkpoints and snapshots (node_snapshots.cpp)
+  void load_checkpoints();
+  [[nodiscard]] std::expected<void, std::string> begin_behind(const Checkpoints::Loaded& loaded);
+  void restore(StateMachine state);
+  void on_installing(const raft::Snapshot& snapshot);
+  void on_installed();
+  void take_over(Checkpoints::Loaded loaded);
+  void trim_log();
+  void dropped(const std::expected<void, storage::Error>& result);
+
   void enter(Phase phase, std::string why);
   void fail(const std::string& why);
   void tick_bootstrap();
@@ -163,16 +179,20 @@ class Node::Impl {
   LogTime log_time_;
   EntryCache cache_;
   StateMachine state_;
+  Checkpoints checkpoints_;
   LogReader reader_;
   Waiters waiters_;
   Forwarder forwarder_;
   ReadBarriers barriers_;
   Bootstrap bootstrap_;
   bool founding_now_ = false;
+  bool dropping_ = false;  ///< the front of the log is being taken off the disk
 
   /// From here on: only once this node is a member.
   std::optional<wire::ConfigEntry> cluster_;
-  std::optional<wire::ConfigEntry> founding_config_;  ///< of the log's first entry
+  std::optional<wire::ConfigEntry> founding_config_;  ///< of the log's first entry, which may be gone from it
+  raft::Bytes founding_data_;                         ///< founding_config_, encoded
+  std::optional<Checkpoints::Loaded> loaded_;         ///< until join() puts it into place
   /// By index: the latest in the log, and those before it that may come back.
   std::map<raft::Index, wire::ConfigEntry> configs_;
   std::optional<PendingChange> pending_change_;
@@ -187,6 +207,7 @@ class Node::Impl {
   std::vector<raft::TopicId> advanced_;  ///< topics with new events since readers were last woken
   std::uint64_t leader_heard_us_ = 0;
   std::uint64_t ticks_ = 0;
+  raft::Index retain_proposed_;  ///< the latest RETAIN entry of this leader; nothing new before it is applied
   std::size_t pending_bytes_ = 0;
   bool settling_ = false;
   bool unsettled_ = false;  ///< settle() was called from within itself: once more

@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t kTicksPerExpiry = 5;
 /// Found is sent again to an empty member this often: 200 ms at the default tick.
 constexpr std::uint64_t kTicksPerFound = 20;
+/// Retention is looked after this often: a second at the default tick.
+constexpr std::uint64_t kTicksPerRetention = 100;
 /// §8 of the paper: the members' first common entry.
 constexpr raft::Index kConfigIndex{1};
 constexpr raft::Term kFoundingTerm{1};
@@ -31,6 +33,8 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
       events_(std::move(events)),
       self_(wire::node_id(config_.name)),
       cache_(config_.entry_cache_bytes),
+      checkpoints_(disk_, {.applied_bytes = config_.checkpoint_bytes, .delta_bytes = config_.checkpoint_delta_bytes},
+                   checkpoint_hooks()),
       reader_(state_, cache_, disk_, [this](const std::string& why) { fail(why); }),
       forwarder_(network_, clock_, self_, config_.boot_nonce, [this](WriteJob job) { submit(std::move(job)); }),
       barriers_(self_, config_.boot_nonce),
@@ -44,11 +48,16 @@ void Node::Impl::start() {
     tick_bootstrap();
     return;
   }
-  read_configurations(0, {});
+  load_checkpoints();
 }
 
-/// Raft must know every configuration in the log: until a change is committed the one before it may come back.
+/// Raft must know every configuration in the log: until a change is committed the one before it may come back. Those
+/// before the newest checkpoint cannot.
 void Node::Impl::read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest) {
+  const raft::Index known = configs_.empty() ? raft::Index{} : configs_.rbegin()->first;
+  while (number < recovered_.config_entries.size() && recovered_.config_entries[number] <= known) {
+    ++number;
+  }
   if (number == recovered_.config_entries.size()) {
     if (!latest) {
       fail("the log has no CONFIG entry");
@@ -68,19 +77,29 @@ void Node::Impl::read_configurations(std::size_t number, std::optional<wire::Con
                  fail(read ? "log entry " + std::to_string(index.value) + " is missing" : read.error().text);
                  return;
                }
-               auto config = wire::decode_config(read->front().data);
-               if (!config) {
-                 fail("log entry " + std::to_string(index.value) + ": " + config.error().text);
-                 return;
+               std::optional<wire::ConfigEntry> next;
+               take_configuration(read->front(), next);
+               if (next) {
+                 read_configurations(number + 1, std::move(next));
                }
-               recovered_.configurations.push_back(
-                   {.index = index, .configuration = to_configuration(*config, own_identity())});
-               configs_[index] = *config;
-               if (number == 0) {
-                 founding_config_ = *config;
-               }
-               read_configurations(number + 1, *std::move(config));
              });
+}
+
+/// One that Raft has to know when it begins. `latest` stays as it is if it cannot be read.
+void Node::Impl::take_configuration(const raft::Entry& entry, std::optional<wire::ConfigEntry>& latest) {
+  auto config = wire::decode_config(entry.data);
+  if (!config) {
+    fail("log entry " + std::to_string(entry.index.value) + ": " + config.error().text);
+    return;
+  }
+  recovered_.configurations.push_back(
+      {.index = entry.index, .configuration = to_configuration(*config, own_identity())});
+  configs_[entry.index] = *config;
+  if (entry.index == kConfigIndex) {
+    founding_config_ = *config;
+    founding_data_ = entry.data;
+  }
+  latest = *std::move(config);
 }
 
 void Node::Impl::tick_bootstrap() {
@@ -124,20 +143,29 @@ void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, st
                 .configurations = {{.index = kConfigIndex, .configuration = to_configuration(config, own_identity())}}};
   configs_[kConfigIndex] = config;
   founding_config_ = config;
+  founding_data_ = wire::encode(config);
   join(config, std::move(recovered_));
 }
 
 void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
   cluster_ = std::move(config);
-  replica_ = std::make_unique<Replica>(raft_config(), std::move(recovered), config_.disk_stall_timeout_ms, disk_,
-                                       network_, clock_, log_time_, replica_hooks());
+  replica_ = std::make_unique<Replica>(raft_config(), std::move(recovered),
+                                       Replica::Limits{.disk_stall_timeout_ms = config_.disk_stall_timeout_ms,
+                                                       .snapshot_piece_bytes = config_.snapshot_piece_bytes},
+                                       disk_, network_, clock_, log_time_, replica_hooks());
   applier_ = std::make_unique<Applier>(state_, cache_, replica_->raft(), disk_, applier_hooks());
+  if (loaded_) {
+    restore(std::move(loaded_->state));
+    applier_->resume(std::move(loaded_->config));
+    loaded_.reset();
+  }
   coalescer_ =
       std::make_unique<Coalescer>(*replica_, log_time_, clock_, [this](WriteJob job) { give_back(std::move(job)); });
   if (phase_ != Phase::draining) {
     enter_membership();
   }
   members_changed();
+  trim_log();
   settle();
 }
 
@@ -152,14 +180,38 @@ raft::Config Node::Impl::raft_config() const {
 }
 
 Replica::Hooks Node::Impl::replica_hooks() {
-  return {.committed = [this](raft::Index index) { applier_->commit_to(index); },
-          .read_confirmed = [this](const raft::ReadState& state) { barriers_.confirmed(state.context, state.index); },
-          .event = [this](const raft::Event& event) { on_event(event); },
-          .woken = [this] { settle(); },
-          .failed = [this](const storage::Error& error) { fail(error.text); },
-          .may_send =
-              [this](const raft::Message& message) {
-                return is_current(message.to) || (is_reply(message) && shares_cluster(message.to));
+  return {
+      .committed = [this](raft::Index index) { applier_->commit_to(index); },
+      .read_confirmed = [this](const raft::ReadState& state) { barriers_.confirmed(state.context, state.index); },
+      .event = [this](const raft::Event& event) { on_event(event); },
+      .woken = [this] { settle(); },
+      .failed = [this](const storage::Error& error) { fail(error.text); },
+      .may_send =
+          [this](const raft::Message& message) {
+            return is_current(message.to) || (is_reply(message) && shares_cluster(message.to));
+          },
+      .before_install = [this](std::move_only_function<void()> install) { checkpoints_.when_idle(std::move(install)); },
+      .installing = [this](const raft::Snapshot& snapshot) { on_installing(snapshot); },
+      .installed = [this] { on_installed(); },
+      .notice =
+          [this](const std::string& text) {
+            if (events_.notice) {
+              events_.notice(text);
+            }
+          }};
+}
+
+Checkpoints::Hooks Node::Impl::checkpoint_hooks() {
+  return {.saved =
+              [this] {
+                ++counters_.checkpoints_saved;
+                trim_log();
+              },
+          .notice =
+              [this](const std::string& text) {
+                if (events_.notice) {
+                  events_.notice(text);
+                }
               }};
 }
 
@@ -209,6 +261,9 @@ void Node::Impl::tick() {
     tick_found();
     tend_members();
   }
+  if (ticks_ % kTicksPerRetention == 0) {
+    tend_retention();
+  }
   if (ticks_ % kTicksPerExpiry == 0) {
     forwarder_.tick();
     if (coalescer_) {
@@ -222,6 +277,24 @@ void Node::Impl::tick() {
     barriers_.settle(state_.applied_index(), clock_.steady_us());
   }
   tick_drain();
+}
+
+void Node::Impl::tend_retention() {
+  if (!replica_ || !replica_->leads() || state_.applied_index() < retain_proposed_) {
+    return;
+  }
+  const auto due = retention_due(config_.retention, state_, log_time_.next(clock_.wall_ms(), clock_.steady_us()));
+  if (!due) {
+    return;
+  }
+  raft::Proposal proposal{.command = raft::Command::retain, .checksum = 0, .data = wire::encode(*due)};
+  proposal.checksum = wire::entry_checksum(proposal.command, proposal.data.view());
+  std::vector<raft::Proposal> proposals;
+  proposals.push_back(std::move(proposal));
+  // Refused while leadership is handed over or too much is uncommitted: then it is tried again.
+  if (const auto index = replica_->propose(std::move(proposals))) {
+    retain_proposed_ = *index;
+  }
 }
 
 /// Until they speak Raft. Followers leave it to the leader, with whom alone they would exchange a word.

@@ -121,8 +121,9 @@ void Node::Impl::answer_change() {
     return;
   }
   const raft::Raft& raft = replica_->raft();
-  const bool lost = raft.term_at(pending_change_->index) != pending_change_->term;
-  const bool applied = state_.applied_index() >= pending_change_->index;
+  const bool known = pending_change_->index >= raft.first_index();
+  const bool lost = known && raft.term_at(pending_change_->index) != pending_change_->term;
+  const bool applied = known && state_.applied_index() >= pending_change_->index;
   if (!lost && !applied && clock_.steady_us() < pending_change_->deadline_us) {
     return;
   }

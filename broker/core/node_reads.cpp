@@ -103,7 +103,8 @@ void Node::Impl::log_outline(raft::Index from, std::uint32_t limit,
   }
   const raft::Index last = replica_->raft().last_index();
   const std::uint64_t count = std::clamp(limit, 1U, kOutlineEntriesMax);
-  const raft::Index first = from.value > 0 ? from : raft::Index{last.value >= count ? last.value - count + 1 : 1};
+  const raft::Index asked = from.value > 0 ? from : raft::Index{last.value >= count ? last.value - count + 1 : 1};
+  const raft::Index first = std::max(asked, disk_.first_index());
   if (first > last) {
     done(outline(std::vector<raft::Entry>()));
     return;
@@ -126,7 +127,7 @@ void Node::Impl::log_outline(raft::Index from, std::uint32_t limit,
 
 LogOutline Node::Impl::outline(const std::vector<raft::Entry>& entries) const {
   LogOutline outlines;
-  outlines.first = recovered_.first_index;
+  outlines.first = disk_.first_index();
   outlines.last = replica_->raft().last_index();
   outlines.commit_index = replica_->raft().commit_index();
   outlines.applied_index = state_.applied_index();

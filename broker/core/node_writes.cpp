@@ -149,6 +149,8 @@ void Node::Impl::on_applied(const DecodedEntry& entry, Applied& applied) {
   counters_.events_stored += applied.stored;
   counters_.events_duplicate += applied.duplicates;
   log_time_.at_least(state_.time_ms());
+  // Before anybody is answered: those who are may come back with more.
+  checkpoints_.applied(state_, entry, applier_->config(), founding_data_);
   coalescer_->applied(entry, applied.outcomes);
   advanced_.insert(advanced_.end(), applied.topics.begin(), applied.topics.end());
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "raft/entry.hpp"
+#include "raft/output.hpp"
 #include "raft/types.hpp"
 #include "storage/error.hpp"
 #include "storage/log_store.hpp"
@@ -23,22 +24,42 @@ namespace weir::broker {
 /// One turn's writes, owned.
 struct DiskWrite {
   std::optional<raft::HardState> hard_state;
+  std::optional<raft::Snapshot> install;
   std::optional<raft::Index> truncate_from;
   std::vector<raft::Entry> entries;
 };
 
-/// The storage thread. Writes are carried out in the order given and may share one commit; the queue needs no bound of
+/// The storage threads. Writes are carried out in the order given and may share one commit; the queue needs no bound of
 /// its own because Raft bounds what is uncommitted and peers bound what arrives.
 class Disk {
  public:
-  using WriteDone = std::move_only_function<void(std::expected<void, storage::Error>)>;
-  using ReadDone = std::move_only_function<void(std::expected<std::vector<raft::Entry>, storage::Error>)>;
+  template <class Value>
+  using Done = std::move_only_function<void(std::expected<Value, storage::Error>)>;
+  using WriteDone = Done<void>;
+  using ReadDone = Done<std::vector<raft::Entry>>;
+  using CheckpointDone = Done<storage::Checkpoint>;
+  using SnapshotDone = Done<storage::SnapshotData>;
+  using PieceDone = Done<storage::PieceAnswer>;
 
   virtual ~Disk() = default;
   /// `done` runs when this write and all before it are durable, or have failed.
   virtual void write(DiskWrite write, WriteDone done) = 0;
   /// As storage::LogStore::read, on the reader thread, beside writes.
   virtual void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) = 0;
+
+  // --- checkpoints and snapshots, each as in storage::LogStore
+  /// Beside writes and reads, on a thread of its own. At most one is under way, and none while a snapshot is installed.
+  virtual void save(storage::Checkpoint checkpoint, WriteDone done) = 0;
+  [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const = 0;
+  virtual void checkpoint(raft::Index index, CheckpointDone done) = 0;
+  /// Beside writes and reads.
+  virtual void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) = 0;
+  /// In line with the writes: the store forbids it beside them, and `install` of what came must follow it.
+  virtual void receive(raft::SnapshotPiece piece, PieceDone done) = 0;
+  /// In line with the writes. An error is one of a write.
+  virtual void drop_before(raft::Index index, WriteDone done) = 0;
+  [[nodiscard]] virtual raft::Index first_index() const = 0;
+
   /// nearly_full: new work is refused before a write fails (507).
   [[nodiscard]] virtual storage::DiskSpace space() const { return storage::DiskSpace::enough; }
 };

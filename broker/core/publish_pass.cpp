@@ -173,9 +173,12 @@ void StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
                        .time_ms = state_.time_ms_,
                        .storing = wire::Storing::stored};
   ++part->second.count;
+  part->second.bytes += static_cast<std::uint32_t>(events_.body_size(ordinal));
   ++stored_;
   if (!events_.id(ordinal).empty()) {
-    state_.ids_.insert(hashes_[ordinal], {.log_index = entry_->index, .ordinal = ordinal});
+    const storage::IdPlace place{.log_index = entry_->index, .ordinal = ordinal};
+    state_.ids_.insert(hashes_[ordinal], place);
+    state_.delta_.add(hashes_[ordinal], place, DeltaWriter::Kind::event);
   }
 }
 
@@ -196,11 +199,13 @@ void StateMachine::PublishPass::finish() {
                         .skipped = std::move(skipped_),
                         .topics = {}};
   for (const auto& [number, part] : parts_) {
-    row.topics.push_back({.topic = part.topic, .first_offset = part.first_offset, .count = part.count});
+    row.topics.push_back(
+        {.topic = part.topic, .first_offset = part.first_offset, .count = part.count, .bytes = part.bytes});
     applied_.topics.push_back(part.topic);
     state_.topics_[part.topic.value].last_time_ms = state_.time_ms_;
   }
   state_.events_.add(row);
+  state_.delta_.add(row);
 }
 
 }  // namespace weir::broker

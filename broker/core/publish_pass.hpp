@@ -31,6 +31,7 @@ class StateMachine::PublishPass {
     raft::TopicId topic;
     raft::Offset first_offset;
     std::uint32_t count = 0;
+    std::uint32_t bytes = 0;
   };
 
   wire::Outcome decide(const wire::RequestView& request);

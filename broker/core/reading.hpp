@@ -48,6 +48,7 @@ struct ReadState {
   std::uint64_t skip = 0;
   raft::Offset offset_floor;
   std::uint64_t time_floor_ms = 0;
+  raft::Position gap_told;  ///< what retention took up to here is known to the reader, or was not asked for
 };
 
 enum class StartError : std::uint8_t {
@@ -82,11 +83,18 @@ struct ReadEvent {
   [[nodiscard]] wire::EventView view() const { return entry->event(ordinal); }
 };
 
+/// Between these positions there were events that match and that retention has taken.
+struct RemovedRange {
+  raft::Position from;
+  raft::Position to;
+};
+
 struct ReadBatch {
-  std::vector<ReadEvent> events;  ///< in order of position
-  ReadState next;                 ///< for the next read; passes over everything that did not match
-  bool up_to_date = false;        ///< nothing more matches in what is applied here
-  raft::Position applied;         ///< this node's applied position at the time
+  std::optional<RemovedRange> removed;  ///< then there are no events in this batch: the next one goes on
+  std::vector<ReadEvent> events;        ///< in order of position
+  ReadState next;                       ///< for the next read; passes over everything that did not match
+  bool up_to_date = false;              ///< nothing more matches in what is applied here
+  raft::Position applied;               ///< this node's applied position at the time
 };
 
 enum class ReadError : std::uint8_t {

@@ -13,15 +13,16 @@ constexpr std::size_t kRecentWrites = 512;
 
 }  // namespace
 
-Replica::Replica(raft::Config config, raft::Recovered recovered, std::uint32_t disk_stall_timeout_ms, Disk& disk,
-                 PeerNetwork& network, Clock& clock, LogTime& log_time, Hooks hooks)
+Replica::Replica(raft::Config config, raft::Recovered recovered, Limits limits, Disk& disk, PeerNetwork& network,
+                 Clock& clock, LogTime& log_time, Hooks hooks)
     : raft_(std::move(config), std::move(recovered)),
       disk_(disk),
       network_(network),
       clock_(clock),
       log_time_(log_time),
       hooks_(std::move(hooks)),
-      disk_stall_timeout_us_(std::uint64_t{disk_stall_timeout_ms} * 1000),
+      disk_stall_timeout_us_(std::uint64_t{limits.disk_stall_timeout_ms} * 1000),
+      snapshot_piece_bytes_(limits.snapshot_piece_bytes),
       self_(std::make_shared<Replica*>(this)) {}
 
 Replica::~Replica() = default;
@@ -78,12 +79,11 @@ void Replica::do_duties(raft::Output output) {
   for (const auto& request : output.catch_up) {
     catch_up(request);
   }
-  // No store takes snapshots yet: none can be sent, and none that is received could be installed.
   for (const auto& request : output.snapshot_requests) {
-    raft_.snapshot_read({.to = request.to, .snapshot = {}, .offset = 0, .data = {}});
+    read_snapshot(request);
   }
-  for (const auto& piece : output.snapshot_pieces) {
-    raft_.snapshot_refused(piece.snapshot);
+  for (auto& piece : output.snapshot_pieces) {
+    receive(std::move(piece));
   }
   // Those in output.reads_refused are put again by the clock (ReadBarriers): there may be no leader for a while.
   for (const auto& state : output.read_states) {
@@ -92,22 +92,30 @@ void Replica::do_duties(raft::Output output) {
 }
 
 void Replica::write(raft::Output& output) {
-  if (!output.hard_state && !output.truncate_from && output.append.empty()) {
+  if (!output.hard_state && !output.install && !output.truncate_from && output.append.empty()) {
     return;
   }
-  Writing writing{.turn = ++turn_, .since_us = clock_.steady_us(), .term = {}, .index = {}};
+  Writing writing{
+      .turn = ++turn_, .since_us = clock_.steady_us(), .term = {}, .index = {}, .installs = output.install.has_value()};
+  if (output.install) {
+    writing.term = output.install->term;
+    writing.index = output.install->index;
+    hooks_.installing(*output.install);
+  }
   if (!output.append.empty()) {
     writing.term = output.append.back().term;
     writing.index = output.append.back().index;
   }
   writing_.push_back(writing);
-  disk_.write(
-      {.hard_state = output.hard_state, .truncate_from = output.truncate_from, .entries = std::move(output.append)},
-      [self = std::weak_ptr(self_)](std::expected<void, storage::Error> result) {
-        if (const auto alive = self.lock()) {
-          (*alive)->written(result);
-        }
-      });
+  disk_.write({.hard_state = output.hard_state,
+               .install = std::move(output.install),
+               .truncate_from = output.truncate_from,
+               .entries = std::move(output.append)},
+              [self = std::weak_ptr(self_)](std::expected<void, storage::Error> result) {
+                if (const auto alive = self.lock()) {
+                  (*alive)->written(result);
+                }
+              });
 }
 
 void Replica::written(const std::expected<void, storage::Error>& result) {
@@ -132,6 +140,9 @@ void Replica::written(const std::expected<void, storage::Error>& result) {
   release_held();
   if (done.index != raft::Index{}) {
     raft_.persisted(done.term, done.index);
+  }
+  if (done.installs) {
+    hooks_.installed();
   }
   hooks_.woken();
 }
@@ -173,6 +184,9 @@ void Replica::catch_up(const raft::CatchUpRequest& request) {
                if (!alive || (*alive)->stopped_) {
                  return;
                }
+               if (!entries && entries.error().code == storage::Errc::gone) {
+                 entries.emplace();  // dropped meanwhile: that follower gets a snapshot
+               }
                if (!entries) {
                  (*alive)->stop(entries.error());
                  return;
@@ -180,6 +194,69 @@ void Replica::catch_up(const raft::CatchUpRequest& request) {
                (*alive)->raft_.catch_up({.to = request.to, .first = request.first, .entries = std::move(*entries)});
                (*alive)->hooks_.woken();
              });
+}
+
+// --- snapshots
+
+void Replica::read_snapshot(const raft::SnapshotRequest& request) {
+  disk_.read_snapshot(
+      request.number, request.offset, std::min(request.bytes_max, snapshot_piece_bytes_),
+      [self = std::weak_ptr(self_), to = request.to](std::expected<storage::SnapshotData, storage::Error> read) {
+        const auto alive = self.lock();
+        if (!alive || (*alive)->stopped_) {
+          return;
+        }
+        if (!read && read.error().code == storage::Errc::gone) {
+          read.emplace();
+        }
+        if (!read) {
+          (*alive)->stop(read.error());
+          return;
+        }
+        (*alive)->raft_.snapshot_read(
+            {.to = to, .snapshot = std::move(read->snapshot), .offset = read->offset, .data = std::move(read->data)});
+        (*alive)->hooks_.woken();
+      });
+}
+
+void Replica::receive(raft::SnapshotPiece piece) {
+  raft::Snapshot snapshot = piece.snapshot;
+  disk_.receive(std::move(piece), [self = std::weak_ptr(self_), snapshot = std::move(snapshot)](
+                                      const std::expected<storage::PieceAnswer, storage::Error>& answer) {
+    if (const auto alive = self.lock(); alive && !(*alive)->stopped_) {
+      (*alive)->received(snapshot, answer);
+    }
+  });
+}
+
+void Replica::received(const raft::Snapshot& snapshot,
+                       const std::expected<storage::PieceAnswer, storage::Error>& answer) {
+  if (answer && *answer == storage::PieceAnswer::more) {
+    return;
+  }
+  if (!answer || *answer == storage::PieceAnswer::refused) {
+    hooks_.notice("the snapshot of entry " + std::to_string(snapshot.index.value) +
+                  " is asked for again: " + (answer ? std::string("it is not in order") : answer.error().text));
+    raft_.snapshot_refused(snapshot);
+    hooks_.woken();
+    return;
+  }
+  hooks_.before_install([self = std::weak_ptr(self_), snapshot] {
+    if (const auto alive = self.lock(); alive && !(*alive)->stopped_) {
+      (*alive)->raft_.snapshot_received(snapshot);
+      (*alive)->hooks_.woken();
+    }
+  });
+}
+
+void Replica::compact(raft::Index index) {
+  const auto views = raft_.progress();
+  const bool sends = std::ranges::any_of(views, [](const raft::ProgressView& view) {
+    return view.state == raft::ProgressState::snapshot && view.recently_active;
+  });
+  if (!stopped_ && !sends && index >= raft_.first_index() && index <= raft_.durable_index()) {
+    raft_.compact(index);
+  }
 }
 
 /// DESIGN §3: a leader whose flush hangs must not rule by heartbeats alone.

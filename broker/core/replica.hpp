@@ -30,10 +30,22 @@ class Replica {
     std::function<void(const storage::Error&)> failed;
     /// May this message leave (a request: to the incarnation that CONFIG names)?
     std::function<bool(const raft::Message&)> may_send;
+    /// Runs it as soon as no checkpoint is being saved or read: an install must not meet one.
+    std::function<void(std::move_only_function<void()>)> before_install;
+    /// The snapshot is taking the place of the log: nothing is applied until the state is that of the snapshot.
+    std::function<void(const raft::Snapshot&)> installing;
+    /// It is durable: the store's checkpoints are those of the snapshot.
+    std::function<void()> installed;
+    std::function<void(const std::string&)> notice;
   };
 
-  Replica(raft::Config config, raft::Recovered recovered, std::uint32_t disk_stall_timeout_ms, Disk& disk,
-          PeerNetwork& network, Clock& clock, LogTime& log_time, Hooks hooks);
+  struct Limits {
+    std::uint32_t disk_stall_timeout_ms = 0;
+    std::size_t snapshot_piece_bytes = 0;
+  };
+
+  Replica(raft::Config config, raft::Recovered recovered, Limits limits, Disk& disk, PeerNetwork& network, Clock& clock,
+          LogTime& log_time, Hooks hooks);
   ~Replica();
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
@@ -45,6 +57,9 @@ class Replica {
   [[nodiscard]] std::expected<raft::Index, raft::ProposeError> propose(std::vector<raft::Proposal> proposals);
   void read_index(raft::ReadContext context) { raft_.read_index(context); }
   void applied(raft::Index index) { raft_.applied(index); }
+  /// The store holds a checkpoint of `index` or later: followers that need entries up to there get a snapshot. Put off
+  /// while one is installed here, or on its way to a follower that would have to begin anew.
+  void compact(raft::Index index);
   void transfer_leadership(raft::NodeId to = raft::kNobody) { raft_.transfer_leadership(to); }
   [[nodiscard]] std::expected<raft::Index, raft::ChangeError> change_membership(raft::Proposal proposal);
 
@@ -72,6 +87,7 @@ class Replica {
     std::uint64_t since_us = 0;
     raft::Term term;    ///< of the last entry written
     raft::Index index;  ///< 0 if no entry was written
+    bool installs = false;
   };
 
   void do_duties(raft::Output output);
@@ -81,6 +97,9 @@ class Replica {
   void release_held();
   void send(std::vector<raft::Message> messages);
   void catch_up(const raft::CatchUpRequest& request);
+  void read_snapshot(const raft::SnapshotRequest& request);
+  void receive(raft::SnapshotPiece piece);
+  void received(const raft::Snapshot& snapshot, const std::expected<storage::PieceAnswer, storage::Error>& answer);
   void watch_disk();
   void stop(const storage::Error& error);
 
@@ -91,6 +110,7 @@ class Replica {
   LogTime& log_time_;
   Hooks hooks_;
   std::uint64_t disk_stall_timeout_us_;
+  std::size_t snapshot_piece_bytes_;
   /// Turns that wrote, oldest first; the disk finishes them in this order.
   std::deque<Writing> writing_;
   std::deque<Held> held_;   ///< ascending turns; empty whenever writing_ is

@@ -62,7 +62,9 @@ std::vector<raft::Index> StateMachine::lookups(const DecodedEntry& entry) const 
       return;
     }
     for (const auto& place : ids_.find(hash)) {
-      indexes.push_back(place.log_index);
+      if (place.log_index >= first_index_) {
+        indexes.push_back(place.log_index);
+      }
     }
   };
   if (const auto* events = entry.publish()) {
@@ -99,7 +101,10 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
     }
   } else if (const auto* config = std::get_if<wire::ConfigEntry>(&entry->content)) {
     applied.config = *config;
+  } else if (const auto* floors = entry->retain()) {
+    retain(*floors);
   }
+  trim();
   return applied;
 }
 
@@ -110,10 +115,13 @@ std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std
     return std::nullopt;
   }
   for (const auto& place : ids_.find(hash)) {
-    auto entry = earlier(place.log_index);
-    WEIR_CHECK(entry != nullptr);
-    if (is_same_id(*entry, place.ordinal, topic, source, id)) {
-      return Match{.place = place, .entry = std::move(entry)};
+    if (place.log_index < first_index_) {
+      continue;
+    }
+    Match found{.place = place, .entry = earlier(place.log_index)};
+    WEIR_CHECK(found.entry != nullptr);
+    if (is_same_id(*found.entry, place.ordinal, topic, source, id) && is_kept(found)) {
+      return found;
     }
   }
   return std::nullopt;
@@ -155,7 +163,13 @@ wire::Claimed StateMachine::claim(const wire::Claim& claim, raft::Index index, s
           match(hash_of(claim.topic, claim.source, claim.id), claim.topic, claim.source, claim.id, earlier)) {
     return describe(*found);
   }
-  ids_.insert(hash_of(claim.topic, claim.source, claim.id), {.log_index = index, .ordinal = ordinal});
+  const auto hash = hash_of(claim.topic, claim.source, claim.id);
+  const storage::IdPlace place{.log_index = index, .ordinal = ordinal};
+  ids_.insert(hash, place);
+  delta_.add(hash, place, DeltaWriter::Kind::claim);
+  if (claim_entries_.empty() || claim_entries_.back() != index) {
+    claim_entries_.push_back(index);
+  }
   wire::EventResult now;
   now.time_ms = time_ms_;
   return {.state = wire::ClaimState::claimed_now, .original = now};
@@ -166,7 +180,7 @@ raft::TopicId StateMachine::topic_for(std::string_view name) {
     return *known;
   }
   const raft::TopicId created{topics_.size()};
-  topics_.push_back({.name = std::string(name), .last_time_ms = 0});
+  topics_.push_back({.name = std::string(name), .last_time_ms = 0, .first_offset = {}, .removed_to = {}});
   topic_ids_.emplace(name, created);
   return created;
 }
@@ -179,7 +193,7 @@ std::optional<raft::TopicId> StateMachine::topic_id(std::string_view name) const
 TopicInfo StateMachine::topic_info(raft::TopicId topic) const {
   const auto& known = topics_[topic.value];
   return {.name = known.name,
-          .first_offset = {},
+          .first_offset = known.first_offset,
           .next_offset = events_.next_offset(topic),
           .last_time_ms = known.last_time_ms};
 }
@@ -187,7 +201,9 @@ TopicInfo StateMachine::topic_info(raft::TopicId topic) const {
 std::vector<raft::Index> StateMachine::candidates(const wire::Claim& id) const {
   std::vector<raft::Index> indexes;
   for (const auto& place : ids_.find(hash_of(id.topic, id.source, id.id))) {
-    indexes.push_back(place.log_index);
+    if (place.log_index >= first_index_) {
+      indexes.push_back(place.log_index);
+    }
   }
   return indexes;
 }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <expected>
 #include <functional>
 #include <map>
 #include <optional>
@@ -14,6 +16,7 @@
 
 #include "broker/core/decoded_entry.hpp"
 #include "broker/core/reading.hpp"
+#include "broker/core/state_image.hpp"
 #include "storage/dedup_index.hpp"
 #include "storage/event_index.hpp"
 #include "wire/outcome.hpp"
@@ -40,6 +43,32 @@ class StateMachine {
   /// Requires entries in log order, each once.
   Applied apply(const DecodedEntryPtr& entry, const EntrySource& earlier);
 
+  // --- for checkpoints (state_image.hpp)
+  /// The small tables as of applied_index().
+  [[nodiscard]] std::string save() const;
+  /// Rows and ids that entries applied since the last call, or since it was restored, added.
+  [[nodiscard]] std::string take_delta() { return delta_.take(); }
+  [[nodiscard]] std::size_t delta_bytes() const { return delta_.bytes(); }
+  /// Of a new object: takes what save() gave; then add_delta() for every delta, oldest first, then check_restored().
+  /// The errors say what is wrong; then this object must not be used. What lies before first_index() may be missing.
+  [[nodiscard]] std::expected<void, std::string> restore(std::string_view state);
+  [[nodiscard]] std::expected<void, std::string> add_delta(std::string_view delta);
+  [[nodiscard]] std::expected<void, std::string> finish_restore();
+
+  // --- retention
+  /// The log before this entry is needed by nothing: no event or claim in it is kept.
+  [[nodiscard]] raft::Index first_index() const { return first_index_; }
+  /// No event up to here is kept.
+  [[nodiscard]] raft::Position removed_to() const { return removed_to_; }
+  /// Events of this topic up to here are gone, but for those of the entry that holds the first one kept, if it is of
+  /// several topics. 0 = none has gone.
+  [[nodiscard]] raft::Position removed_to(raft::TopicId topic) const { return topics_[topic.value].removed_to; }
+  /// Of all topics the highest.
+  [[nodiscard]] raft::Position some_removed_to() const { return some_removed_to_; }
+  [[nodiscard]] raft::Offset first_offset(raft::TopicId topic) const { return topics_[topic.value].first_offset; }
+  /// The oldest entry whose claims are kept; empty if there is none.
+  [[nodiscard]] std::optional<raft::Index> first_claims() const;
+
   [[nodiscard]] raft::Index applied_index() const { return applied_index_; }
   [[nodiscard]] const storage::EventIndex& events() const { return events_; }
   [[nodiscard]] const storage::DedupIndex& ids() const { return ids_; }
@@ -60,6 +89,8 @@ class StateMachine {
   struct Topic {
     std::string name;
     std::uint64_t last_time_ms = 0;
+    raft::Offset first_offset;  ///< never falls; those below are not found, whatever is still in memory or on disk
+    raft::Position removed_to;
   };
   /// An id that is in the log already: an event's, or a claim.
   struct Match {
@@ -76,15 +107,30 @@ class StateMachine {
   /// The offset, position and time that the event at `place` was given.
   [[nodiscard]] wire::EventResult original(const Match& match) const;
   [[nodiscard]] wire::Claimed describe(const Match& match) const;
+  /// Retention has not come by yet.
+  [[nodiscard]] bool is_kept(const Match& match) const;
+  void retain(const wire::RetainEntry& entry);
+  void raise_floor(raft::TopicId topic, raft::Offset first_offset);
+  /// What the floors allow the log to forget.
+  [[nodiscard]] raft::Index first_needed() const;
+  void trim();
+  [[nodiscard]] std::expected<void, std::string> restore_row(ImageReader& image);
+  void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind);
   wire::Claimed claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const EntrySource& earlier);
   raft::TopicId topic_for(std::string_view name);
 
   raft::Index applied_index_;
   std::uint64_t time_ms_ = 0;
-  std::vector<Topic> topics_;  ///< by TopicId
+  raft::Index first_index_{1};
+  raft::Index claims_before_;
+  raft::Position removed_to_;
+  raft::Position some_removed_to_;
+  std::deque<raft::Index> claim_entries_;  ///< ascending: entries whose claims are kept
+  std::vector<Topic> topics_;              ///< by TopicId
   std::map<std::string, raft::TopicId, std::less<>> topic_ids_;
   storage::EventIndex events_;
   storage::DedupIndex ids_;
+  DeltaWriter delta_;
 };
 
 }  // namespace weir::broker

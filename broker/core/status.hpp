@@ -65,6 +65,8 @@ struct Counters {
   std::uint64_t events_duplicate = 0;
   std::uint64_t requests_refused = 0;
   std::uint64_t entries_applied = 0;
+  std::uint64_t checkpoints_saved = 0;
+  std::uint64_t snapshots_installed = 0;
   std::uint64_t disk_writes = 0;
   std::uint64_t disk_write_us = 0;      ///< sum
   std::uint64_t disk_write_us_p99 = 0;  ///< of the last 512

@@ -232,5 +232,27 @@ TEST(Endpoint, ParsesHostsAddressesAndBrackets) {
   }
 }
 
+TEST(ConfigRetention, IsOffUnlessItIsAskedFor) {
+  const auto loaded = load({});
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(loaded->config.node.retention.none());
+}
+
+TEST(ConfigRetention, TakesAgesSizesAndCounts) {
+  const auto loaded = load({{"retention-age", "7d"}, {"retention-bytes", "1GiB"}, {"retention-count", "1000"}});
+  ASSERT_TRUE(loaded) << loaded.error();
+  EXPECT_EQ(loaded->config.node.retention.age_ms, 7U * 86'400'000U);
+  EXPECT_EQ(loaded->config.node.retention.bytes, 1U << 30U);
+  EXPECT_EQ(loaded->config.node.retention.count, 1000U);
+}
+
+TEST(ConfigRetention, SaysWhatItTakes) {
+  for (const auto* wrong : {"7", "0d", "-1h", "1w", "", "99999999999d"}) {
+    const auto loaded = load({{"retention-age", wrong}});
+    ASSERT_FALSE(loaded) << wrong;
+    EXPECT_NE(loaded.error().find("such as 30s, 90m, 12h or 7d"), std::string::npos) << loaded.error();
+  }
+}
+
 }  // namespace
 }  // namespace weir::broker

@@ -1,5 +1,6 @@
 #include "broker/disk_thread.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -40,13 +41,43 @@ class FakeStore final : public storage::LogStore {
     std::string call = "append";
     for (const storage::LogWrite& write : writes) {
       call += write.hard_state ? " term" + std::to_string(write.hard_state->current_term.value) : "";
+      call += write.install ? " install" + std::to_string(write.install->index.value) : "";
       call += write.truncate_from ? " cut" + std::to_string(write.truncate_from->value) : "";
       for (const raft::Entry& entry : write.entries) call += " " + std::to_string(entry.index.value);
     }
     record(call);
     return take_failure();
   }
-  [[nodiscard]] Result drop_before(raft::Index /*index*/) override { return {}; }
+  [[nodiscard]] Result drop_before(raft::Index index) override {
+    record("drop " + std::to_string(index.value));
+    return take_failure();
+  }
+  /// Waits for the test when `slow`.
+  [[nodiscard]] Result save(const storage::Checkpoint& checkpoint) override {
+    saving.release();
+    if (slow) save_gate.acquire();
+    record("save " + std::to_string(checkpoint.index.value));
+    return {};
+  }
+  [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return {raft::Index{4}}; }
+  [[nodiscard]] std::expected<storage::Checkpoint, storage::Error> checkpoint(raft::Index index) const override {
+    storage::Checkpoint checkpoint;
+    checkpoint.index = index;
+    return checkpoint;
+  }
+  [[nodiscard]] std::expected<storage::SnapshotData, storage::Error> read_snapshot(std::uint64_t number,
+                                                                                   std::uint64_t offset,
+                                                                                   std::size_t bytes_max) override {
+    storage::SnapshotData data;
+    data.snapshot.number = number;
+    data.offset = offset;
+    data.data = raft::Bytes::own(std::string(bytes_max, 's'));
+    return data;
+  }
+  [[nodiscard]] std::expected<storage::PieceAnswer, storage::Error> receive(const raft::SnapshotPiece& piece) override {
+    record("receive " + std::to_string(piece.offset));
+    return storage::PieceAnswer::whole;
+  }
   [[nodiscard]] raft::Index first_index() const override { return raft::Index{1}; }
   [[nodiscard]] storage::DiskSpace space() const override { return storage::DiskSpace::enough; }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, storage::Error> read(raft::Index first, raft::Index last,
@@ -66,6 +97,9 @@ class FakeStore final : public storage::LogStore {
     failure_ = std::move(error);
   }
 
+  std::atomic<bool> slow = false;
+  std::counting_semaphore<1000> saving{0};
+  std::counting_semaphore<1000> save_gate{0};
   std::atomic<bool> gated = false;
   std::counting_semaphore<1000> begun{0};
   std::counting_semaphore<1000> gate{0};
@@ -203,21 +237,88 @@ TEST_F(DiskThreadTest, ReadsGoOnWhileAWriteHangs) {
   store_.gate.release();
 }
 
+TEST_F(DiskThreadTest, WritesAndReadsGoOnWhileACheckpointIsSaved) {
+  store_.slow = true;
+  storage::Checkpoint checkpoint;
+  checkpoint.index = raft::Index{9};
+  disk_.save(std::move(checkpoint),
+             [this](const Result& result) { done_.emplace_back(result ? "saved" : "not saved"); });
+  store_.saving.acquire();
+  write(10);
+  bool read = false;
+  disk_.read(raft::Index{1}, raft::Index{1}, 1, [&](const auto& entries) { read = entries.has_value(); });
+  run_until([&] { return done_.size() == 1 && read; });
+  EXPECT_EQ(done_, std::vector<std::string>{"10"});
+  store_.save_gate.release();
+  run_until([this] { return done_.size() == 2; });
+  EXPECT_EQ(done_.back(), "saved");
+}
+
+TEST_F(DiskThreadTest, CheckpointsAndSnapshotsAreReadWhileAWriteHangs) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  EXPECT_EQ(disk_.checkpoints(), std::vector{raft::Index{4}});
+  EXPECT_EQ(disk_.first_index(), raft::Index{1});
+  raft::Index loaded;
+  std::string sent;
+  disk_.checkpoint(raft::Index{4}, [&](const auto& checkpoint) { loaded = checkpoint->index; });
+  disk_.read_snapshot(7, 20, 3, [&](const auto& data) {
+    sent = std::to_string(data->snapshot.number) + " " + std::to_string(data->offset) + " " +
+           std::string(data->data.view());
+  });
+  run_until([&] { return !sent.empty(); });
+  EXPECT_EQ(loaded, raft::Index{4});
+  EXPECT_EQ(sent, "7 20 sss");
+  EXPECT_TRUE(done_.empty());
+  store_.gate.release();
+}
+
+// FAULTS 29: an install meets the log that the writes before it made, and no piece comes beside a write.
+TEST_F(DiskThreadTest, PiecesInstallsAndDropsKeepTheirPlaceAmongWrites) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  disk_.receive({.snapshot = {}, .offset = 5, .data = {}}, [this](const auto& answer) {
+    done_.emplace_back(answer == storage::PieceAnswer::whole ? "whole" : "not whole");
+  });
+  DiskWrite install;
+  install.install = raft::Snapshot{.index = raft::Index{8}, .term = raft::Term{2}, .config = {}};
+  install.entries.push_back(entry_at(9));
+  disk_.write(std::move(install), [this](const Result&) { done_.emplace_back("installed"); });
+  disk_.drop_before(raft::Index{3}, [this](const Result&) { done_.emplace_back("dropped"); });
+  write(10);
+  store_.gate.release(3);
+  run_until([this] { return done_.size() == 5; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"1", "whole", "installed", "dropped", "10"}));
+  EXPECT_EQ(store_.calls(),
+            (std::vector<std::string>{"append 1", "receive 5", "append install8 9", "drop 3", "append 10"}));
+}
+
+TEST_F(DiskThreadTest, AfterAFailedDropNothingIsWrittenAnyMore) {  // FAULTS 41
+  store_.fail_next({storage::Errc::io, "flush failed"});
+  disk_.drop_before(raft::Index{3}, [this](const Result& result) { done_.emplace_back(result ? "ok" : "failed"); });
+  write(1);
+  run_until([this] { return done_.size() == 2; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"failed", "1 failed: flush failed"}));
+}
+
 TEST_F(DiskThreadTest, StopFinishesWhatWasGiven) {
   store_.gated = true;
   write(1);
   store_.begun.acquire();
   write(2);
+  disk_.save({}, [this](const Result&) { done_.emplace_back("saved"); });
   bool stopped = false;
   disk_.stop([&] {
     stopped = true;
-    EXPECT_EQ(done_.size(), 2U);
+    EXPECT_EQ(done_.size(), 3U);
   });
   core_.poll();
   EXPECT_FALSE(stopped);
   store_.gate.release(2);
   run_until([&] { return stopped; });
-  EXPECT_EQ(store_.calls(), (std::vector<std::string>{"append 1", "append 2"}));
+  EXPECT_THAT(store_.calls(), testing::UnorderedElementsAre("append 1", "append 2", "save 0"));
 }
 
 }  // namespace

@@ -51,6 +51,29 @@ void MemoryDisk::found(raft::Entry config, WriteDone done) {
   asio::post(core_, [done = std::move(done)]() mutable { done({}); });
 }
 
+template <class Value>
+void MemoryDisk::refuse(Done<Value> done) {
+  asio::post(core_, [done = std::move(done)]() mutable {
+    done(std::unexpected(storage::Error{storage::Errc::gone, "a disk in memory keeps no checkpoints"}));
+  });
+}
+void MemoryDisk::save(storage::Checkpoint /*checkpoint*/, WriteDone done) {
+  refuse<void>(std::move(done));
+}
+void MemoryDisk::checkpoint(raft::Index /*index*/, CheckpointDone done) {
+  refuse<storage::Checkpoint>(std::move(done));
+}
+void MemoryDisk::read_snapshot(std::uint64_t /*number*/, std::uint64_t /*offset*/, std::size_t /*bytes_max*/,
+                               SnapshotDone done) {
+  refuse<storage::SnapshotData>(std::move(done));
+}
+void MemoryDisk::receive(raft::SnapshotPiece /*piece*/, PieceDone done) {
+  refuse<storage::PieceAnswer>(std::move(done));
+}
+void MemoryDisk::drop_before(raft::Index /*index*/, WriteDone done) {
+  refuse<void>(std::move(done));
+}
+
 std::uint64_t RealClock::wall_ms() const {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());

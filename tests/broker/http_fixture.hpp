@@ -30,11 +30,22 @@ class MemoryDisk final : public Disk {
   void write(DiskWrite write, WriteDone done) override;
   void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override;
   void found(raft::Entry config, WriteDone done);
+  /// Nothing here is large enough for a checkpoint, and there is nobody who would send a snapshot.
+  void save(storage::Checkpoint checkpoint, WriteDone done) override;
+  [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return {}; }
+  void checkpoint(raft::Index index, CheckpointDone done) override;
+  void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
+  void receive(raft::SnapshotPiece piece, PieceDone done) override;
+  void drop_before(raft::Index index, WriteDone done) override;
+  [[nodiscard]] raft::Index first_index() const override { return raft::Index{1}; }
   /// Writes are held back until release().
   void hold() { held_.emplace(); }
   void release();
 
  private:
+  template <class Value>
+  void refuse(Done<Value> done);
+
   boost::asio::io_context& core_;
   std::vector<raft::Entry> entries_;
   std::optional<std::vector<WriteDone>> held_;

@@ -43,7 +43,11 @@ class Coalescing : public testing::Test {
             .event = [](const raft::Event&) {},
             .woken = [] {},
             .failed = [](const storage::Error&) {},
-            .may_send = [](const raft::Message&) { return true; }};
+            .may_send = [](const raft::Message&) { return true; },
+            .before_install = {},
+            .installing = {},
+            .installed = {},
+            .notice = {}};
   }
   void submit(const Request& request, std::uint64_t timeout_ms = 1'000) {
     const std::size_t place = outcomes.size();
@@ -75,7 +79,9 @@ class Coalescing : public testing::Test {
   FakeNetwork network;
   FakeClock clock;
   LogTime log_time;
-  Replica replica{config(), empty_log(), 1'000, disk, network, clock, log_time, hooks()};
+  Replica replica{config(), empty_log(), {.disk_stall_timeout_ms = 1'000, .snapshot_piece_bytes = 1},
+                  disk,     network,     clock,
+                  log_time, hooks()};
   std::vector<WriteJob> given_back;
   std::vector<std::string> outcomes;
   Coalescer coalescer{replica, log_time, clock, [this](WriteJob job) { given_back.push_back(std::move(job)); }};

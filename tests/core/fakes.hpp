@@ -52,9 +52,69 @@ class FakeNetwork final : public PeerNetwork {
   std::map<std::string, std::string> dialled;
 };
 
-/// Writes wait in `writes` and reads in `reads` until the test finishes them.
+/// Everything waits in a queue of its own until the test finishes it.
 class FakeDisk final : public Disk {
  public:
+  void save(storage::Checkpoint checkpoint, WriteDone done) override {
+    saves.push_back({std::move(checkpoint), std::move(done)});
+  }
+  [[nodiscard]] std::vector<raft::Index> checkpoints() const override {
+    std::vector<raft::Index> indexes;
+    for (const auto& checkpoint : kept) {
+      indexes.push_back(checkpoint.index);
+    }
+    return indexes;
+  }
+  void checkpoint(raft::Index index, CheckpointDone done) override { loads.emplace_back(index, std::move(done)); }
+  void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override {
+    snapshot_reads.push_back({number, offset, bytes_max, std::move(done)});
+  }
+  void receive(raft::SnapshotPiece piece, PieceDone done) override {
+    pieces.emplace_back(std::move(piece), std::move(done));
+  }
+  void drop_before(raft::Index index, WriteDone done) override { drops.emplace_back(index, std::move(done)); }
+  [[nodiscard]] raft::Index first_index() const override { return first; }
+
+  void finish_save() {
+    auto pending = std::move(saves.front());
+    saves.pop_front();
+    kept.push_back(std::move(pending.checkpoint));
+    pending.done({});
+  }
+  /// Entries stay in `log`, so that its places are indexes; reading them is `gone`.
+  void finish_drop() {
+    auto [index, done] = std::move(drops.front());
+    drops.pop_front();
+    first = index;
+    done({});
+  }
+  void fail_save() {
+    auto pending = std::move(saves.front());
+    saves.pop_front();
+    pending.done(std::unexpected(storage::Error{storage::Errc::disk_full, "no room"}));
+  }
+  void finish_load() {
+    auto [index, done] = std::move(loads.front());
+    loads.pop_front();
+    for (const auto& checkpoint : kept) {
+      if (checkpoint.index == index) {
+        done(checkpoint);
+        return;
+      }
+    }
+    done(std::unexpected(storage::Error{storage::Errc::gone, "no such checkpoint"}));
+  }
+  void finish_snapshot_read(std::expected<storage::SnapshotData, storage::Error> data) {
+    auto pending = std::move(snapshot_reads.front());
+    snapshot_reads.pop_front();
+    pending.done(std::move(data));
+  }
+  void finish_piece(storage::PieceAnswer answer) {
+    auto [piece, done] = std::move(pieces.front());
+    pieces.pop_front();
+    done(answer);
+  }
+
   void write(DiskWrite write, WriteDone done) override { writes.push_back({std::move(write), std::move(done)}); }
   void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override {
     reads.push_back({first, last, bytes_max, std::move(done)});
@@ -64,6 +124,10 @@ class FakeDisk final : public Disk {
   void finish_write() {
     auto pending = std::move(writes.front());
     writes.pop_front();
+    if (pending.what.install) {
+      log = std::move(incoming_log);
+      kept = std::move(incoming_kept);
+    }
     if (pending.what.truncate_from) {
       log.resize(pending.what.truncate_from->value - 1);
     }
@@ -82,6 +146,10 @@ class FakeDisk final : public Disk {
     reads.pop_front();
     std::vector<raft::Entry> entries;
     std::size_t bytes = 0;
+    if (pending.first < first) {
+      pending.done(std::unexpected(storage::Error{storage::Errc::gone, "dropped"}));
+      return;
+    }
     for (std::uint64_t i = pending.first.value; i <= std::min<std::uint64_t>(pending.last.value, log.size()); ++i) {
       entries.push_back(log[i - 1]);
       bytes += entries.back().data.size();
@@ -91,15 +159,21 @@ class FakeDisk final : public Disk {
     }
     pending.done(std::move(entries));
   }
-  void fail_read() {
+  void fail_read(storage::Errc code = storage::Errc::damaged) {
     auto pending = std::move(reads.front());
     reads.pop_front();
-    pending.done(std::unexpected(storage::Error{storage::Errc::damaged, "a checksum does not hold"}));
+    pending.done(std::unexpected(storage::Error{code, "a checksum does not hold"}));
   }
   /// Until nothing is pending.
   void finish_all() {
-    while (!writes.empty() || !reads.empty()) {
-      writes.empty() ? finish_read() : finish_write();
+    while (!writes.empty() || !reads.empty() || !loads.empty()) {
+      if (!writes.empty()) {
+        finish_write();
+      } else if (!reads.empty()) {
+        finish_read();
+      } else {
+        finish_load();
+      }
     }
   }
 
@@ -113,6 +187,26 @@ class FakeDisk final : public Disk {
     std::size_t bytes_max = 0;
     ReadDone done;
   };
+  struct PendingSave {
+    storage::Checkpoint checkpoint;
+    WriteDone done;
+  };
+  struct PendingSnapshotRead {
+    std::uint64_t number = 0;
+    std::uint64_t offset = 0;
+    std::size_t bytes_max = 0;
+    SnapshotDone done;
+  };
+  std::deque<PendingSave> saves;
+  std::deque<std::pair<raft::Index, CheckpointDone>> loads;
+  std::deque<PendingSnapshotRead> snapshot_reads;
+  std::deque<std::pair<raft::SnapshotPiece, PieceDone>> pieces;
+  std::deque<std::pair<raft::Index, WriteDone>> drops;
+  raft::Index first{1};
+  std::vector<storage::Checkpoint> kept;  ///< oldest first
+  /// What an install brings.
+  std::vector<raft::Entry> incoming_log;
+  std::vector<storage::Checkpoint> incoming_kept;
   std::deque<PendingWrite> writes;
   std::deque<PendingRead> reads;
   std::vector<raft::Entry> log;

@@ -58,12 +58,33 @@ void NodeFixture::make_empty(const std::string& name, std::uint64_t incarnation)
   make({.node = name, .incarnation = incarnation, .cluster_id = {}}, {});
 }
 
+void NodeFixture::restart() {
+  node.reset();
+  raft::Recovered recovered;
+  recovered.first_index = disk.first;
+  recovered.last_index = raft::Index{disk.log.size()};
+  for (const auto& entry : disk.log) {
+    if (entry.index < disk.first) {
+      continue;
+    }
+    if (recovered.term_runs.empty() || recovered.term_runs.back().term != entry.term) {
+      recovered.term_runs.push_back({.term = entry.term, .first = entry.index});
+    }
+    if (entry.command == raft::Command::config) {
+      recovered.config_entries.push_back(entry.index);
+    }
+  }
+  recovered.hard_state.current_term = recovered.term_runs.back().term;
+  make({.node = names.front(), .incarnation = 1, .cluster_id = "c"}, std::move(recovered));
+}
+
 void NodeFixture::make(storage::Identity identity, raft::Recovered recovered) {
   NodeConfig config;
   config.name = identity.node;
   config.members = names;
   config.boot_nonce = 42;
   config.seed = 7;
+  adapt(config);
   NodeEvents events;
   events.notice = [this](const std::string& text) { notices.push_back(text); };
   node = std::make_unique<Node>(

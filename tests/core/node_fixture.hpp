@@ -2,6 +2,7 @@
 // as Raft asks them. One thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -28,6 +29,8 @@ class NodeFixture {
 
   /// An empty node of that name instead.
   void make_empty(const std::string& name, std::uint64_t incarnation);
+  /// The same member, once more over what its disk has; as `adapt` says.
+  void restart();
   /// start(), and all peers connected as members.
   void join();
   /// Ticks until this node leads, with the votes of n2 and n3, and its NOOP is committed.
@@ -51,6 +54,8 @@ class NodeFixture {
   std::vector<std::string> notices;
   std::vector<std::pair<std::string, raft::Entry>> founded;  ///< what the founding was asked for
   std::vector<Disk::WriteDone> founding;
+  /// Has the last word on how the next node is configured.
+  std::function<void(NodeConfig&)> adapt = [](NodeConfig&) {};
   std::unique_ptr<Node> node;
 
  private:

@@ -127,6 +127,18 @@ TEST_F(Sender, DoesNotSendASnapshotThatItsLogDoesNotMeet) {
   node_.tick(5);
   EXPECT_THAT(bodies<InstallSnapshot>(read(snapshot_of(5, 1), 0, 10).messages), IsEmpty());
 }
+// FAULTS 26: the follower was away in the middle of it, and the log went on beyond it meanwhile.
+TEST_F(Sender, TakesTheNewestWhenTheLogWasCompactedBeyondTheOneItSends) {
+  ask();
+  read(snapshot_of(5, 2), 0, 4);
+  wants(4);
+  node_.raft.compact(Index{6});
+  EXPECT_THAT(bodies<InstallSnapshot>(read(snapshot_of(5, 2), 4, 4).messages), IsEmpty());
+  const Output output = node_.tick(5);
+  ASSERT_THAT(output.snapshot_requests, SizeIs(1));
+  EXPECT_EQ(output.snapshot_requests.front().number, 0U) << "whichever is the newest";
+  EXPECT_EQ(output.snapshot_requests.front().offset, 0U);
+}
 TEST_F(Sender, AsksAgainAfterAReadThatFailed) {
   ask();
   EXPECT_THAT(read({}, 0, 0).snapshot_requests, IsEmpty());

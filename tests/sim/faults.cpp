@@ -91,9 +91,20 @@ void Faults::crash(SimNode& node) {
   }
 }
 
+void Faults::crash_in_snapshot(SimNode& node) {
+  node.disk().when_in_snapshot([this, &node, boot = node.boot()] {
+    if (!healed_ && node.boot() == boot) {
+      crash(node);
+    }
+  });
+}
+
 void Faults::crash_in_write(SimNode& node) {
   if (!node.running()) {
     return;
+  }
+  if (dice_.chance(1, 2)) {
+    return crash_in_snapshot(node);
   }
   // A flush that takes a while lets writes gather for the next one: that is then torn between them.
   const std::uint64_t gather_us = dice_.chance(2, 3) ? dice_.between(20, 300) * kMillisecond : 1;

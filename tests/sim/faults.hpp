@@ -26,6 +26,8 @@ class Faults {
   void crash(SimNode& node);
   /// Not now, but in the middle of the next write.
   void crash_in_write(SimNode& node);
+  /// Nor now, but in the middle of a checkpoint that is saved or a snapshot that is received or installed.
+  void crash_in_snapshot(SimNode& node);
   /// SIGTERM: hands leadership over, answers what is pending, ends.
   void drain(SimNode& node);
   void start_again(SimNode& node, std::uint64_t delay_us);

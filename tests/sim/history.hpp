@@ -26,6 +26,14 @@ struct Coverage {
   std::uint64_t messages_lost = 0;
   std::uint64_t messages_doubled = 0;
   std::uint64_t messages_overtaken = 0;
+  std::uint64_t checkpoints = 0;
+  std::uint64_t failed_saves = 0;
+  std::uint64_t log_drops = 0;
+  std::uint64_t snapshot_pieces = 0;
+  std::uint64_t snapshots_refused = 0;
+  std::uint64_t snapshots_installed = 0;
+  std::uint64_t snapshot_crashes = 0;
+  std::uint64_t starts_from_checkpoints = 0;
   std::uint64_t wipes = 0;
   std::uint64_t drains = 0;
   std::uint64_t pauses = 0;

@@ -7,8 +7,12 @@
 
 namespace weir::sim {
 
-Script::Script(std::size_t node_count) : world({.seed = 1}, node_count, Dice(1)) {
+Script::Script(std::size_t node_count, Adapt adapt) : world({.seed = 1}, node_count, Dice(1)) {
   world.network->calm_down();
+  world.calm_disks = true;
+  if (adapt) {
+    world.adapt = std::move(adapt);
+  }
   for (const auto& node : world.nodes) {
     node->start();
   }

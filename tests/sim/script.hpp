@@ -22,7 +22,10 @@ using Answer = std::shared_ptr<std::string>;
 
 class Script {
  public:
-  explicit Script(std::size_t node_count = 3);
+  using Adapt = std::function<void(broker::NodeConfig&)>;
+
+  /// `adapt` has the last word on how the nodes are configured.
+  explicit Script(std::size_t node_count = 3, Adapt adapt = nullptr);
 
   void run_for(std::uint64_t us);
   /// False if it did not come true within `us`.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "raft/check.hpp"
+
 namespace weir::sim {
 
 SimDiskThread::SimDiskThread(SimLogStore& store, SimDisk& image, Timeline& timeline, Dice dice, Mistake mistake,
@@ -18,18 +20,39 @@ SimDiskThread::SimDiskThread(SimLogStore& store, SimDisk& image, Timeline& timel
 
 void SimDiskThread::write(broker::DiskWrite write, WriteDone done) {
   hooks_.given(write);
-  waiting_.push_back({.what = std::move(write), .done = std::move(done), .since_us = hooks_.steady_us()});
-  begin();
+  give({.what = std::move(write), .done = std::move(done)});
 }
 
 void SimDiskThread::found(std::string cluster_id, raft::Entry config, WriteDone done) {
   hooks_.given({.hard_state = raft::HardState{.current_term = raft::Term{1}, .voted_for = raft::kNobody},
+                .install = std::nullopt,
                 .truncate_from = std::nullopt,
                 .entries = {config}});
-  waiting_.push_back({.what = Founding{.cluster_id = std::move(cluster_id), .config = std::move(config)},
-                      .done = std::move(done),
-                      .since_us = hooks_.steady_us()});
+  give({.what = Founding{.cluster_id = std::move(cluster_id), .config = std::move(config)}, .done = std::move(done)});
+}
+
+void SimDiskThread::receive(raft::SnapshotPiece piece, PieceDone done) {
+  give({.what = Piece{.piece = std::move(piece), .done = std::move(done), .answer = storage::PieceAnswer::refused},
+        .done = nullptr});
+}
+
+void SimDiskThread::drop_before(raft::Index index, WriteDone done) {
+  give({.what = Drop{index}, .done = std::move(done)});
+}
+
+void SimDiskThread::give(Job job) {
+  job.since_us = hooks_.steady_us();
+  waiting_.push_back(std::move(job));
   begin();
+}
+
+bool SimDiskThread::is_of_snapshot(const Job& job) {
+  const auto* write = std::get_if<broker::DiskWrite>(&job.what);
+  return std::holds_alternative<Piece>(job.what) || (write != nullptr && write->install);
+}
+
+bool SimDiskThread::is_in_snapshot() const {
+  return saving_ || std::ranges::any_of(flushing_, is_of_snapshot);
 }
 
 std::uint64_t SimDiskThread::flush_us() {
@@ -44,17 +67,21 @@ void SimDiskThread::begin() {
     return;
   }
   busy_ = true;
-  // Founding is a call of its own.
-  const bool founding = std::holds_alternative<Founding>(waiting_.front().what);
+  // Only writes share a call.
+  const bool shared = is_write(waiting_.front());
   do {
     flushing_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
-  } while (!founding && !waiting_.empty() && !std::holds_alternative<Founding>(waiting_.front().what));
+  } while (shared && !waiting_.empty() && is_write(waiting_.front()));
   flush_ends_us_ = std::max(timeline_.now_us() + flush_us(), stalled_until_us_);
-  if (when_flushing_) {
-    timeline_.after((flush_ends_us_ - timeline_.now_us()) / 2, std::exchange(when_flushing_, nullptr));
+  const std::uint64_t middle_us = (flush_ends_us_ - timeline_.now_us()) / 2;
+  if (when_flushing_ && shared) {
+    timeline_.after(middle_us, std::exchange(when_flushing_, nullptr));
   }
-  if (mistake_ == Mistake::flush_lies && !founding) {
+  if (when_in_snapshot_ && is_in_snapshot()) {
+    timeline_.after(middle_us, std::exchange(when_in_snapshot_, nullptr));
+  }
+  if (mistake_ == Mistake::flush_lies && shared) {
     for (Job& job : flushing_) {
       hooks_.post([done = std::move(job.done)]() mutable { done({}); });
       job.done = nullptr;
@@ -92,20 +119,18 @@ SimDiskThread::Result SimDiskThread::carry_out(std::deque<Job>& jobs) {
   if (failed_) {
     return std::unexpected(*failed_);
   }
+  auto& first = jobs.front().what;
+  if (auto* piece = std::get_if<Piece>(&first)) {
+    receive(*piece);
+    return {};
+  }
   Result result;
-  if (const auto* founding = std::get_if<Founding>(&jobs.front().what)) {
+  if (const auto* founding = std::get_if<Founding>(&first)) {
     result = store_.found(founding->cluster_id, founding->config);
+  } else if (const auto* drop = std::get_if<Drop>(&first)) {
+    result = store_.drop_before(drop->index);
   } else {
-    std::vector<storage::LogWrite> writes;
-    for (const Job& job : jobs) {
-      const auto& write = std::get<broker::DiskWrite>(job.what);
-      writes.push_back(
-          {.hard_state = write.hard_state, .truncate_from = write.truncate_from, .entries = write.entries});
-      if (mistake_ == Mistake::vote_not_kept && writes.back().hard_state) {
-        writes.back().hard_state->voted_for = raft::kNobody;
-      }
-    }
-    result = store_.append(writes);
+    result = append(jobs);
   }
   if (!result) {
     failed_ = result.error();
@@ -113,27 +138,92 @@ SimDiskThread::Result SimDiskThread::carry_out(std::deque<Job>& jobs) {
   return result;
 }
 
+SimDiskThread::Result SimDiskThread::append(const std::deque<Job>& jobs) {
+  std::vector<storage::LogWrite> writes;
+  for (const Job& job : jobs) {
+    const auto& write = std::get<broker::DiskWrite>(job.what);
+    writes.push_back({.hard_state = write.hard_state,
+                      .truncate_from = write.truncate_from,
+                      .entries = write.entries,
+                      .install = write.install});
+    if (mistake_ == Mistake::vote_not_kept && writes.back().hard_state) {
+      writes.back().hard_state->voted_for = raft::kNobody;
+    }
+  }
+  return store_.append(writes);
+}
+
+void SimDiskThread::receive(Piece& piece) {
+  piece.answer = store_.receive(piece.piece);
+  hooks_.received(piece.answer);
+  if (piece.answer == storage::PieceAnswer::more && !calm_ && dice_.chance(1, 300)) {
+    image_.flip_bit_of_received();
+  }
+}
+
 void SimDiskThread::report(std::deque<Job> jobs, const Result& result) {
   hooks_.post([jobs = std::move(jobs), result]() mutable {
     for (Job& job : jobs) {
-      if (job.done) {
+      if (auto* piece = std::get_if<Piece>(&job.what)) {
+        piece->done(std::move(piece->answer));
+      } else if (job.done) {
         job.done(result);
       }
     }
   });
 }
 
-void SimDiskThread::read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) {
+template <class Value, class Work>
+void SimDiskThread::answer_later(Work work, Done<Value> done) {
   const std::uint64_t took_us = dice_.chance(1, 20) ? dice_.between(1'000, 20'000) : dice_.between(20, 300);
-  timeline_.after(took_us, [self = std::weak_ptr(self_), first, last, bytes_max, done = std::move(done)]() mutable {
+  timeline_.after(took_us, [self = std::weak_ptr(self_), work = std::move(work), done = std::move(done)]() mutable {
     const auto alive = self.lock();
     if (!alive) {
       return;
     }
-    auto entries = (*alive)->store_.read(first, last, bytes_max);
-    (*alive)->hooks_.post(
-        [done = std::move(done), entries = std::move(entries)]() mutable { done(std::move(entries)); });
+    auto result = work((*alive)->store_);
+    (*alive)->hooks_.post([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
   });
+}
+
+void SimDiskThread::read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) {
+  answer_later<std::vector<raft::Entry>>(
+      [first, last, bytes_max](SimLogStore& store) { return store.read(first, last, bytes_max); }, std::move(done));
+}
+
+void SimDiskThread::checkpoint(raft::Index index, CheckpointDone done) {
+  answer_later<storage::Checkpoint>([index](SimLogStore& store) { return store.checkpoint(index); }, std::move(done));
+}
+
+void SimDiskThread::read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max,
+                                  SnapshotDone done) {
+  answer_later<storage::SnapshotData>(
+      [number, offset, bytes_max](SimLogStore& store) { return store.read_snapshot(number, offset, bytes_max); },
+      std::move(done));
+}
+
+void SimDiskThread::save(storage::Checkpoint checkpoint, WriteDone done) {
+  WEIR_CHECK(!saving_);
+  saving_ = Saving{.checkpoint = std::move(checkpoint), .done = std::move(done)};
+  const std::uint64_t took_us = dice_.chance(1, 4) ? dice_.between(20'000, 300'000) : dice_.between(300, 20'000);
+  if (when_in_snapshot_) {
+    timeline_.after(took_us / 2, std::exchange(when_in_snapshot_, nullptr));
+  }
+  timeline_.after(took_us, [self = std::weak_ptr(self_)] {
+    if (const auto alive = self.lock()) {
+      (*alive)->end_save();
+    }
+  });
+}
+
+void SimDiskThread::end_save() {
+  Saving saving = *std::exchange(saving_, std::nullopt);
+  if (!calm_ && dice_.chance(1, 25)) {
+    image_.fail_next_save(storage::Errc::io);
+  }
+  const Result result = store_.save(saving.checkpoint);
+  hooks_.saved(result);
+  hooks_.post([done = std::move(saving.done), result]() mutable { done(result); });
 }
 
 void SimDiskThread::stall(std::uint64_t us) {
@@ -141,13 +231,19 @@ void SimDiskThread::stall(std::uint64_t us) {
 }
 
 std::uint64_t SimDiskThread::hangs_for_us() const {
-  const auto& oldest = flushing_.empty() ? waiting_ : flushing_;
-  return oldest.empty() || failed_ ? 0 : hooks_.steady_us() - oldest.front().since_us;
+  for (const auto* jobs : {&flushing_, &waiting_}) {
+    if (const auto oldest = std::ranges::find_if(*jobs, is_write); oldest != jobs->end()) {
+      return failed_ ? 0 : hooks_.steady_us() - oldest->since_us;
+    }
+  }
+  return 0;
 }
 
 void SimDiskThread::calm_down() {
+  calm_ = true;
   fail_next_ = false;
   when_flushing_ = nullptr;
+  when_in_snapshot_ = nullptr;
   stalled_until_us_ = 0;
 }
 
@@ -155,9 +251,11 @@ std::size_t SimDiskThread::step_count() const {
   std::size_t steps = 0;
   for (const Job& job : flushing_) {
     if (const auto* write = std::get_if<broker::DiskWrite>(&job.what)) {
-      steps += write->entries.size() + (write->hard_state ? 1 : 0);
-    } else {
+      steps += write->entries.size() + (write->hard_state ? 1 : 0) + (write->install ? 1 : 0);
+    } else if (std::holds_alternative<Founding>(job.what)) {
       steps += 2;
+    } else {
+      steps += 1;
     }
   }
   return steps;
@@ -166,6 +264,9 @@ std::size_t SimDiskThread::step_count() const {
 bool SimDiskThread::crash() {
   self_.reset();
   waiting_.clear();
+  if (saving_ && !failed_ && dice_.chance(1, 2)) {
+    static_cast<void>(store_.save(saving_->checkpoint));
+  }
   if (flushing_.empty() || failed_ || mistake_ == Mistake::flush_lies) {
     return false;
   }

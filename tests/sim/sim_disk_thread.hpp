@@ -29,6 +29,10 @@ class SimDiskThread final : public broker::Disk {
     std::function<void(const broker::DiskWrite&)> given;
     /// The image changed.
     std::function<void()> durable;
+    /// A checkpoint was saved, or could not be.
+    std::function<void(const std::expected<void, storage::Error>&)> saved;
+    /// A piece of a snapshot was stored, or was not in order.
+    std::function<void(const std::expected<storage::PieceAnswer, storage::Error>&)> received;
     std::function<std::uint64_t()> steady_us;
   };
 
@@ -36,6 +40,13 @@ class SimDiskThread final : public broker::Disk {
 
   void write(broker::DiskWrite write, WriteDone done) override;
   void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override;
+  void save(storage::Checkpoint checkpoint, WriteDone done) override;
+  [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return store_.checkpoints(); }
+  void checkpoint(raft::Index index, CheckpointDone done) override;
+  void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
+  void receive(raft::SnapshotPiece piece, PieceDone done) override;
+  void drop_before(raft::Index index, WriteDone done) override;
+  [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
   void found(std::string cluster_id, raft::Entry config, WriteDone done);
 
   /// The flush under way, or else the next, does not return before `us` have passed.
@@ -46,6 +57,11 @@ class SimDiskThread final : public broker::Disk {
   void fail_next() { fail_next_ = true; }
   /// Runs `task` in the middle of the next flush.
   void when_flushing(Timeline::Task task) { when_flushing_ = std::move(task); }
+  /// Runs `task` in the middle of what is next: a checkpoint that is saved, a piece of a snapshot that is received, or
+  /// the install.
+  void when_in_snapshot(Timeline::Task task) { when_in_snapshot_ = std::move(task); }
+  /// Something of that kind is under way.
+  [[nodiscard]] bool is_in_snapshot() const;
   /// Takes back what was asked for and has not happened.
   void calm_down();
   /// How long the oldest write that is not durable yet has been waiting, by the node's own clock.
@@ -54,19 +70,40 @@ class SimDiskThread final : public broker::Disk {
   bool crash();
 
  private:
+  using Result = std::expected<void, storage::Error>;
+
   struct Founding {
     std::string cluster_id;
     raft::Entry config;
   };
+  struct Piece {
+    raft::SnapshotPiece piece;
+    PieceDone done;
+    std::expected<storage::PieceAnswer, storage::Error> answer;
+  };
+  struct Drop {
+    raft::Index index;
+  };
+  struct Saving {
+    storage::Checkpoint checkpoint;
+    WriteDone done;
+  };
   struct Job {
-    std::variant<broker::DiskWrite, Founding> what;
+    std::variant<broker::DiskWrite, Founding, Drop, Piece> what;
     WriteDone done;
     std::uint64_t since_us = 0;
   };
-  using Result = std::expected<void, storage::Error>;
 
+  void give(Job job);
   void begin();
   void end();
+  void end_save();
+  template <class Value, class Work>
+  void answer_later(Work work, Done<Value> done);
+  [[nodiscard]] static bool is_write(const Job& job) { return std::holds_alternative<broker::DiskWrite>(job.what); }
+  [[nodiscard]] static bool is_of_snapshot(const Job& job);
+  [[nodiscard]] Result append(const std::deque<Job>& jobs);
+  void receive(Piece& piece);
   [[nodiscard]] Result carry_out(std::deque<Job>& jobs);
   [[nodiscard]] std::uint64_t flush_us();
   [[nodiscard]] std::size_t step_count() const;
@@ -85,7 +122,10 @@ class SimDiskThread final : public broker::Disk {
   std::uint64_t stalled_until_us_ = 0;
   bool busy_ = false;
   bool fail_next_ = false;
+  bool calm_ = false;  ///< nothing fails by itself any more
   Timeline::Task when_flushing_;
+  Timeline::Task when_in_snapshot_;
+  std::optional<Saving> saving_;
   std::optional<storage::Error> failed_;
   std::shared_ptr<SimDiskThread*> self_;  ///< tasks on the timeline hold it weakly
 };

@@ -5,13 +5,41 @@
 
 #include "raft/check.hpp"
 #include "storage/write_plan.hpp"
+#include "tests/sim/sim_snapshot.hpp"
 
 namespace weir::sim {
 
 using storage::Errc;
 using storage::Error;
 
+namespace {
+
+/// Several followers may be sent older snapshots while newer ones are made.
+constexpr std::size_t kMadeMax = 4;
+
+/// The same for the same content, in every life of the store; another for any other.
+[[nodiscard]] std::uint64_t number_of(std::uint64_t incarnation, raft::Index first, raft::Index last) {
+  std::uint64_t number = incarnation;
+  for (const std::uint64_t word : {first.value, last.value}) {
+    number = (number ^ word) * 0x9e3779b97f4a7c15U;
+    number ^= number >> 29U;
+  }
+  return (number >> 2U) | 1U;
+}
+
+}  // namespace
+
 SimDisk::SimDisk(std::string node, std::uint64_t incarnation) : identity_{std::move(node), incarnation, ""} {}
+
+raft::Term SimDisk::term_at(raft::Index index) const {
+  if (index.next() == first_index_) return prev_term_;
+  return index < first_index_ || index > last_index() ? raft::Term{} : entries_[index - first_index_].term;
+}
+
+void SimDisk::flip_bit_of_received() {
+  WEIR_CHECK(!received_.empty());
+  received_[received_.size() / 2] = static_cast<char>(received_[received_.size() / 2] ^ 1);
+}
 
 void SimDisk::wipe(std::uint64_t incarnation) {
   WEIR_CHECK(!open_);
@@ -30,12 +58,16 @@ std::expected<std::unique_ptr<SimLogStore>, Error> SimLogStore::open(SimDisk& di
   const bool half_founded = disk.identity_.cluster_id.empty() && disk.hard_state_ == raft::HardState{} &&
                             disk.entries_.size() == 1 && disk.entries_.front().command == raft::Command::config;
   if (half_founded) disk.entries_.clear();
-  if (!disk.entries_.empty() && disk.hard_state_.current_term < disk.entries_.back().term)
+  if (!disk.rotten_checkpoints_.empty()) return std::unexpected(Error{Errc::damaged, "a checkpoint is rotten"});
+  if (disk.hard_state_.current_term < disk.term_at(disk.last_index()))
     return std::unexpected(Error{Errc::damaged, "the current term is below the log's last term"});
   std::unique_ptr<SimLogStore> store(new SimLogStore(disk));
   disk.open_ = true;
   disk.fail_next_.reset();
+  disk.fail_next_save_.reset();
   disk.tear_next_.reset();
+  disk.received_.clear();
+  disk.whole_ = false;
   store->recover();
   return store;
 }
@@ -45,8 +77,12 @@ SimLogStore::~SimLogStore() {
 }
 
 void SimLogStore::recover() {
-  recovered_ = {
-      .hard_state = disk_.hard_state_, .term_runs = {}, .first_index = disk_.first_index_, .last_index = last_index()};
+  recovered_ = {.hard_state = disk_.hard_state_,
+                .term_runs = {},
+                .first_index = disk_.first_index_,
+                .last_index = disk_.last_index(),
+                .prev_term = disk_.prev_term_,
+                .snapshot_index = disk_.covered()};
   for (const raft::Entry& entry : disk_.entries_) {
     if (entry.command == raft::Command::config) recovered_.config_entries.push_back(entry.index);
     if (recovered_.term_runs.empty() || recovered_.term_runs.back().term != entry.term)
@@ -92,13 +128,10 @@ std::expected<void, Error> SimLogStore::found(std::string_view cluster_id, const
     disk_.identity_.cluster_id = cluster_id;
     disk_.hard_state_ = {raft::Term{1}, raft::kNobody};
   }
+  disk_.founding_ = config;
   auto result = done();
   if (result) recover();
   return result;
-}
-
-raft::Index SimLogStore::last_index() const {
-  return disk_.first_index_.prev() + disk_.entries_.size();
 }
 
 void SimLogStore::truncate(raft::Index from) {
@@ -107,32 +140,152 @@ void SimLogStore::truncate(raft::Index from) {
 }
 
 std::expected<void, Error> SimLogStore::append(std::span<const storage::LogWrite> writes) {
-  const raft::Index last = last_index();
   if (auto error = fault_before_writing()) return std::unexpected(std::move(*error));
+  // An install stands between what comes before it and what comes behind; without one all is written as one sum.
+  std::vector<storage::LogWrite> gathered;
+  for (const storage::LogWrite& write : writes) {
+    storage::LogWrite rest = write;
+    if (write.install) {
+      gathered.push_back(
+          {.hard_state = std::exchange(rest.hard_state, std::nullopt), .truncate_from = {}, .entries = {}});
+      write_log(std::exchange(gathered, {}));
+      if (step()) install(*write.install);
+    }
+    gathered.push_back(rest);
+  }
+  write_log(gathered);
+  return done();
+}
+
+void SimLogStore::write_log(std::span<const storage::LogWrite> writes) {
+  if (!failed_.empty()) return;
   // The same sum of the same writes as on a real disk, with the same checks.
-  const storage::WritePlan plan = storage::plan_writes(writes, disk_.hard_state_, last);
+  const storage::WritePlan plan = storage::plan_writes(writes, disk_.hard_state_, disk_.last_index());
   if (plan.hard_state && step()) disk_.hard_state_ = *plan.hard_state;
   bool truncates = plan.truncate_from.has_value();
   if (truncates && plan.entries.empty() && step()) truncate(*plan.truncate_from);
   for (const raft::Entry* entry : plan.entries) {
     if (!step()) break;
     if (std::exchange(truncates, false)) truncate(*plan.truncate_from);
-    WEIR_CHECK(disk_.entries_.empty() || entry->term >= disk_.entries_.back().term, entry->index, entry->term);
+    WEIR_CHECK(entry->term >= disk_.term_at(disk_.last_index()), entry->index, entry->term);
     disk_.entries_.push_back(*entry);
   }
-  return done();
 }
 
 std::expected<void, Error> SimLogStore::drop_before(raft::Index index) {
-  WEIR_CHECK(index <= last_index().next(), index, last_index());
+  WEIR_CHECK(index <= disk_.last_index().next(), index, disk_.last_index());
   if (auto error = fault_before_writing()) return std::unexpected(std::move(*error));
   if (index > disk_.first_index_ && step()) {
+    disk_.prev_term_ = disk_.term_at(index.prev());
     const auto count = static_cast<std::ptrdiff_t>(index - disk_.first_index_);
     disk_.entries_.erase(disk_.entries_.begin(), disk_.entries_.begin() + count);
     disk_.rotten_.erase(disk_.rotten_.begin(), disk_.rotten_.lower_bound(index));
     disk_.first_index_ = index;
+    forget_checkpoints();
   }
   return done();
+}
+
+// --- checkpoints and snapshots
+
+void SimLogStore::forget_checkpoints() {
+  auto& kept = disk_.checkpoints_;
+  while (kept.size() > 1 && kept.front().index < disk_.first_index_) kept.erase(kept.begin());
+}
+
+std::expected<void, Error> SimLogStore::save(const storage::Checkpoint& checkpoint) {
+  WEIR_CHECK(checkpoint.index > disk_.covered() && checkpoint.index <= disk_.last_index(), checkpoint.index,
+             disk_.covered(), disk_.last_index());
+  WEIR_CHECK(checkpoint.term == disk_.term_at(checkpoint.index), checkpoint.term);
+  if (const auto code = std::exchange(disk_.fail_next_save_, std::nullopt))
+    return std::unexpected(Error{*code, "as asked for"});
+  if (!failed_.empty()) return std::unexpected(Error{Errc::io, failed_});
+  steps_left_ = std::exchange(disk_.tear_next_, std::nullopt);
+  if (step()) {
+    disk_.checkpoints_.push_back(checkpoint);
+    disk_.checkpoints_.back().config.configuration = nullptr;
+    forget_checkpoints();
+  }
+  return done();
+}
+
+std::vector<raft::Index> SimLogStore::checkpoints() const {
+  std::vector<raft::Index> indexes;
+  for (const storage::Checkpoint& checkpoint : disk_.checkpoints_) indexes.push_back(checkpoint.index);
+  return indexes;
+}
+
+std::expected<storage::Checkpoint, Error> SimLogStore::checkpoint(raft::Index index) const {
+  const auto found = std::ranges::find(disk_.checkpoints_, index, &storage::Checkpoint::index);
+  const std::string name = "the checkpoint of entry " + std::to_string(index.value);
+  if (found == disk_.checkpoints_.end()) return std::unexpected(Error{Errc::gone, name + " is not kept"});
+  if (disk_.rotten_checkpoints_.contains(index)) return std::unexpected(Error{Errc::damaged, name + " is rotten"});
+  return *found;
+}
+
+const SimLogStore::Made& SimLogStore::newest_snapshot() {
+  const storage::Checkpoint& newest = disk_.checkpoints_.back();
+  const std::uint64_t number = number_of(disk_.identity_.incarnation, disk_.first_index_, newest.index);
+  const auto known = std::ranges::find(made_, number, [](const Made& made) { return made.snapshot.number; });
+  if (known != made_.end()) return *known;
+  const auto end = disk_.entries_.begin() + static_cast<std::ptrdiff_t>(newest.index.next() - disk_.first_index_);
+  Made made{.snapshot = {.index = newest.index, .term = newest.term, .number = number, .config = newest.config},
+            .content = encode({.checkpoints = disk_.checkpoints_,
+                               .first_index = disk_.first_index_,
+                               .prev_term = disk_.prev_term_,
+                               .entries = {disk_.entries_.begin(), end}})};
+  made.snapshot.size = made.content.size();
+  made_.push_front(std::move(made));
+  if (made_.size() > kMadeMax) made_.pop_back();
+  return made_.front();
+}
+
+std::expected<storage::SnapshotData, Error> SimLogStore::read_snapshot(std::uint64_t number, std::uint64_t offset,
+                                                                       std::size_t bytes_max) {
+  WEIR_CHECK(bytes_max > 0);
+  if (disk_.checkpoints_.empty()) return storage::SnapshotData{};
+  if (!disk_.rotten_.empty() || !disk_.rotten_checkpoints_.empty())
+    return std::unexpected(Error{Errc::damaged, "a part of the snapshot is rotten"});
+  const auto known = std::ranges::find(made_, number, [](const Made& made) { return made.snapshot.number; });
+  const bool goes_on = known != made_.end() && offset <= known->content.size();
+  const Made& made = goes_on ? *known : newest_snapshot();
+  if (made.snapshot.number != number || offset > made.content.size()) offset = 0;
+  return storage::SnapshotData{
+      .snapshot = made.snapshot, .offset = offset, .data = raft::Bytes::own(made.content.substr(offset, bytes_max))};
+}
+
+std::expected<storage::PieceAnswer, Error> SimLogStore::receive(const raft::SnapshotPiece& piece) {
+  if (!failed_.empty()) return std::unexpected(Error{Errc::io, failed_});
+  if (piece.offset == 0) {
+    disk_.incoming_ = piece.snapshot;
+    disk_.received_.clear();
+    disk_.whole_ = false;
+  }
+  const bool fits = disk_.incoming_ == piece.snapshot && disk_.received_.size() == piece.offset && !disk_.whole_ &&
+                    piece.data.size() <= piece.snapshot.size - piece.offset;
+  if (fits) disk_.received_.append(piece.data.view());
+  if (fits && disk_.received_.size() < piece.snapshot.size) return storage::PieceAnswer::more;
+  disk_.whole_ = fits && decode(disk_.received_, piece.snapshot).has_value();
+  if (disk_.whole_) return storage::PieceAnswer::whole;
+  disk_.received_.clear();
+  disk_.incoming_ = {};
+  return storage::PieceAnswer::refused;
+}
+
+void SimLogStore::install(const raft::Snapshot& snapshot) {
+  WEIR_CHECK(disk_.whole_ && disk_.incoming_ == snapshot, snapshot.index);
+  auto content = decode(disk_.received_, snapshot);
+  WEIR_CHECK(content.has_value(), snapshot.index);
+  disk_.checkpoints_ = std::move(content->checkpoints);
+  disk_.first_index_ = content->first_index;
+  disk_.prev_term_ = content->prev_term;
+  disk_.entries_ = std::move(content->entries);
+  disk_.rotten_.clear();
+  disk_.rotten_checkpoints_.clear();
+  disk_.received_.clear();
+  disk_.incoming_ = {};
+  disk_.whole_ = false;
+  made_.clear();
 }
 
 std::expected<std::vector<raft::Entry>, Error> SimLogStore::read(raft::Index first, raft::Index last,
@@ -142,7 +295,7 @@ std::expected<std::vector<raft::Entry>, Error> SimLogStore::read(raft::Index fir
   std::size_t bytes = 0;
   if (first < disk_.first_index_ && first <= last)
     return std::unexpected(Error{Errc::gone, "entry " + std::to_string(first.value) + " was dropped from the log"});
-  const raft::Index end = std::min(last, last_index());
+  const raft::Index end = std::min(last, disk_.last_index());
   for (raft::Index index = first; index <= end; index = index.next()) {
     if (disk_.rotten_.contains(index))
       return std::unexpected(Error{Errc::damaged, "index " + std::to_string(index.value) + " is rotten"});

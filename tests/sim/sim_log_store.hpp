@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -30,19 +31,28 @@ class SimDisk {
   void fail_next(storage::Errc code) { fail_next_ = code; }
 
   /// The power goes in the middle of the next append or found: only its first `steps` steps become durable. The steps
-  /// of an append, in order: the hard state (if it changes), the truncation together with the first entry behind it,
-  /// each further entry. Of found: the entry, the cluster's name. The call answers io and the store is dead; the disk
-  /// is well.
+  /// of an append, in order: the hard state (if it changes), an install, the truncation together with the first entry
+  /// behind it, each further entry. Of found: the entry, the cluster's name. Of save: the checkpoint. The call answers
+  /// io and the store is dead; the disk is well.
   void tear_next(std::size_t steps) { tear_next_ = steps; }
+  /// The next save fails with `code` and leaves nothing. The store goes on.
+  void fail_next_save(storage::Errc code) { fail_next_save_ = code; }
 
   /// A bit of the entry's record rots: reading it, and opening the disk, answer `damaged`.
   void flip_bit(raft::Index index) { rotten_.insert(index); }
+
+  /// As flip_bit, of what save() wrote for the checkpoint of `index`.
+  void flip_bit_of_checkpoint(raft::Index index) { rotten_checkpoints_.insert(index); }
+  /// A bit of what was received of a snapshot so far is not what was sent. Requires that something was.
+  void flip_bit_of_received();
 
   /// Everything is gone; the next opening makes a new store with `incarnation`. Requires that no store is open.
   void wipe(std::uint64_t incarnation);
 
   [[nodiscard]] bool is_open() const { return open_; }
   [[nodiscard]] const storage::Identity& identity() const { return identity_; }
+  /// The CONFIG entry it was founded with, be it in the log or not.
+  [[nodiscard]] const raft::Entry& founding() const { return founding_; }
   [[nodiscard]] const raft::HardState& hard_state() const { return hard_state_; }
   /// What the store answers when it is asked for space.
   void set_space(storage::DiskSpace space) { space_ = space; }
@@ -50,18 +60,32 @@ class SimDisk {
   /// The durable log; the first entry has first_index().
   [[nodiscard]] const std::vector<raft::Entry>& entries() const { return entries_; }
   [[nodiscard]] raft::Index first_index() const { return first_index_; }
+  [[nodiscard]] raft::Index last_index() const { return first_index_.prev() + entries_.size(); }
+  /// 0 if `index` is not in the log.
+  [[nodiscard]] raft::Term term_at(raft::Index index) const;
+  [[nodiscard]] const std::vector<storage::Checkpoint>& checkpoints() const { return checkpoints_; }
+  /// What the newest checkpoint covers, be it in the log or not; 0 = there is none.
+  [[nodiscard]] raft::Index covered() const { return checkpoints_.empty() ? raft::Index{} : checkpoints_.back().index; }
   /// Calls of append and found that were answered with success since the disk was made.
   [[nodiscard]] std::uint64_t writes_done() const { return writes_done_; }
 
  private:
   friend class SimLogStore;
   storage::Identity identity_;
+  raft::Entry founding_;
   raft::HardState hard_state_;
   std::vector<raft::Entry> entries_;
   raft::Index first_index_{1};
+  raft::Term prev_term_;                          ///< of the entry before first_index_
+  std::vector<storage::Checkpoint> checkpoints_;  ///< oldest first
+  raft::Snapshot incoming_;                       ///< a leader's, which is being received
+  std::string received_;                          ///< of its content
+  bool whole_ = false;                            ///< it is all there, and in order
   storage::DiskSpace space_ = storage::DiskSpace::enough;
   std::set<raft::Index> rotten_;
+  std::set<raft::Index> rotten_checkpoints_;
   std::optional<storage::Errc> fail_next_;
+  std::optional<storage::Errc> fail_next_save_;
   std::optional<std::size_t> tear_next_;
   std::uint64_t writes_done_ = 0;
   bool open_ = false;
@@ -84,6 +108,14 @@ class SimLogStore final : public storage::LogStore {
   /// As if each entry had a segment of its own: exactly the entries before `index` go.
   [[nodiscard]] std::expected<void, storage::Error> drop_before(raft::Index index) override;
   [[nodiscard]] raft::Index first_index() const override { return disk_.first_index_; }
+  [[nodiscard]] std::expected<void, storage::Error> save(const storage::Checkpoint& checkpoint) override;
+  [[nodiscard]] std::vector<raft::Index> checkpoints() const override;
+  [[nodiscard]] std::expected<storage::Checkpoint, storage::Error> checkpoint(raft::Index index) const override;
+  /// The last few that were asked for can be gone on with, whatever is saved or dropped meanwhile.
+  [[nodiscard]] std::expected<storage::SnapshotData, storage::Error> read_snapshot(std::uint64_t number,
+                                                                                   std::uint64_t offset,
+                                                                                   std::size_t bytes_max) override;
+  [[nodiscard]] std::expected<storage::PieceAnswer, storage::Error> receive(const raft::SnapshotPiece& piece) override;
   [[nodiscard]] storage::DiskSpace space() const override { return disk_.space_; }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, storage::Error> read(raft::Index first, raft::Index last,
                                                                              std::size_t bytes_max) const override;
@@ -96,11 +128,21 @@ class SimLogStore final : public storage::LogStore {
   [[nodiscard]] bool step();
   [[nodiscard]] std::expected<void, storage::Error> done();
   void truncate(raft::Index from);
-  [[nodiscard]] raft::Index last_index() const;
+  void write_log(std::span<const storage::LogWrite> writes);
+  void install(const raft::Snapshot& snapshot);
+  void forget_checkpoints();
   void recover();
+
+  /// A snapshot that can be sent: always the same bytes for the same number.
+  struct Made {
+    raft::Snapshot snapshot;
+    std::string content;
+  };
+  [[nodiscard]] const Made& newest_snapshot();
 
   SimDisk& disk_;
   raft::Recovered recovered_;
+  std::deque<Made> made_;                  ///< latest first
   std::string failed_;                     ///< why the store writes no more; empty = it does
   std::optional<std::size_t> steps_left_;  ///< of the call under way, until the power goes
 };

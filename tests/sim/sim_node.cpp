@@ -35,6 +35,16 @@ broker::NodeConfig SimNode::config() {
   if (dice_.chance(1, 4)) {
     config.pending_requests_max = 2;
   }
+  // Small ones, so that there are many checkpoints, and hardly anybody who was away is not too far behind.
+  if (dice_.chance(5, 6)) {
+    config.checkpoint_bytes = dice_.between(1'000, 20'000);
+    config.checkpoint_delta_bytes = dice_.between(1'000, 20'000);
+  }
+  if (dice_.chance(4, 5)) {
+    config.log_entries_kept = dice_.between(0, 15);
+  }
+  config.snapshot_piece_bytes = dice_.between(5'000, 150'000);
+  world_.adapt(config);
   return config;
 }
 
@@ -60,6 +70,17 @@ SimDiskThread::Hooks SimNode::disk_hooks() {
   return {.post = [this](Timeline::Task task) { later(0, std::move(task)); },
           .given = [this](const broker::DiskWrite& write) { world_.checkers->given(*this, write); },
           .durable = [this] { world_.checkers->durable(*this); },
+          .saved =
+              [this](const std::expected<void, storage::Error>& result) {
+                ++(result ? world_.history.coverage.checkpoints : world_.history.coverage.failed_saves);
+                world_.history.note("save", place_, image_->covered().value);
+                world_.checkers->durable(*this);
+              },
+          .received =
+              [this](const std::expected<storage::PieceAnswer, storage::Error>& answer) {
+                ++world_.history.coverage.snapshot_pieces;
+                world_.history.coverage.snapshots_refused += answer == storage::PieceAnswer::refused ? 1 : 0;
+              },
           .steady_us = [this] { return clock_.steady_us(); }};
 }
 
@@ -72,14 +93,20 @@ void SimNode::start() {
   store_ = *std::move(opened);
   disk_ = std::make_unique<SimDiskThread>(*store_, *image_, world_.timeline, dice_.split(), world_.settings.mistake,
                                           disk_hooks());
+  if (world_.calm_disks) {
+    disk_->calm_down();
+  }
   auto founding = [this](std::string cluster_id, raft::Entry entry, broker::Disk::WriteDone done) {
     disk_->found(std::move(cluster_id), std::move(entry), std::move(done));
   };
   node_ = std::make_unique<broker::Node>(config(), store_->identity(), store_->recovered(), *disk_, port_, clock_,
                                          std::move(founding), events());
+  world_.history.coverage.starts_from_checkpoints += image_->checkpoints().empty() ? 0 : 1;
   world_.history.note("start", place_, boot_);
-  world_.history.say(
-      [this] { return name_ + " starts with " + std::to_string(image_->entries().size()) + " entries"; });
+  world_.history.say([this] {
+    return name_ + " starts with " + std::to_string(image_->entries().size()) + " entries, a checkpoint of " +
+           std::to_string(image_->covered().value);
+  });
   world_.checkers->started(*this);
   later(0, [this] { node_->start(); });
   later(dice_.between(0, 10'000), [this] { tick(); });
@@ -88,6 +115,7 @@ void SimNode::start() {
 
 void SimNode::crash() {
   WEIR_CHECK(running());
+  world_.history.coverage.snapshot_crashes += disk_->is_in_snapshot() ? 1 : 0;
   if (disk_->crash()) {
     ++world_.history.coverage.torn_writes;
   }
@@ -97,13 +125,15 @@ void SimNode::crash() {
   backlog_.clear();
   paused_ = false;
   ++pause_number_;
-  world_.history.note("crash", place_, image_->entries().size());
-  world_.history.say(
-      [this] { return name_ + " crashes with " + std::to_string(image_->entries().size()) + " entries"; });
+  world_.history.note("crash", place_, image_->last_index().value);
+  world_.history.say([this] {
+    return name_ + " crashes with " + std::to_string(image_->entries().size()) + " entries, a checkpoint of " +
+           std::to_string(image_->covered().value);
+  });
   if (world_.settings.mistake == Mistake::tail_lost && image_->entries().size() > 1) {
     const auto store = *SimLogStore::open(*image_, name_);
-    const std::array writes{storage::LogWrite{
-        .hard_state = std::nullopt, .truncate_from = raft::Index{image_->entries().size()}, .entries = {}}};
+    const std::array writes{
+        storage::LogWrite{.hard_state = std::nullopt, .truncate_from = image_->last_index(), .entries = {}}};
     static_cast<void>(store->append(writes));
   }
   world_.network->stopped(place_);
@@ -113,15 +143,15 @@ void SimNode::wipe() {
   WEIR_CHECK(!running());
   world_.history.note("wipe", place_);
   world_.history.say([this] { return name_ + " loses its disk"; });
-  if (world_.settings.mistake == Mistake::wiped_unnoticed && !image_->entries().empty()) {
+  if (world_.settings.mistake == Mistake::wiped_unnoticed && !image_->identity().cluster_id.empty()) {
     const storage::Identity identity = image_->identity();
-    const raft::Entry config = image_->entries().front();
+    const raft::Entry config = image_->founding();
     image_->wipe(identity.incarnation);
     const auto store = *SimLogStore::open(*image_, name_);
     static_cast<void>(store->found(identity.cluster_id, config));
     return;
   }
-  lost_ = image_->entries();
+  lost_ = std::make_unique<SimDisk>(*image_);
   image_->wipe(dice_.number() >> 2U);
   wiped_ = true;
 }

@@ -39,8 +39,8 @@ class SimNode {
   /// Everything on the disk is gone. Requires that the process is not running.
   void wipe();
   [[nodiscard]] bool wiped() const { return wiped_; }
-  /// The log that a wiped disk had: what was durable there was, although it is lost.
-  [[nodiscard]] const std::vector<raft::Entry>& lost() const { return lost_; }
+  /// What a wiped disk had: what was durable there was, although it is lost. Requires wiped().
+  [[nodiscard]] const SimDisk& lost() const { return *lost_; }
   [[nodiscard]] SimClock& clock() { return clock_; }
   [[nodiscard]] SimDiskThread& disk() { return *disk_; }
   [[nodiscard]] const SimDisk& image() const { return *image_; }
@@ -76,7 +76,7 @@ class SimNode {
   std::unique_ptr<broker::Node> node_;
   std::uint64_t boot_ = 0;
   bool wiped_ = false;
-  std::vector<raft::Entry> lost_;
+  std::unique_ptr<SimDisk> lost_;
   bool paused_ = false;
   std::uint64_t pause_number_ = 0;
   std::deque<Timeline::Task> backlog_;  ///< what came while it was paused

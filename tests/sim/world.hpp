@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "broker/core/node.hpp"
 #include "tests/sim/dice.hpp"
 #include "tests/sim/history.hpp"
 #include "tests/sim/settings.hpp"
@@ -31,6 +32,10 @@ struct World {
   std::vector<std::unique_ptr<SimNode>> nodes;
   /// Somebody was elected.
   std::function<void(SimNode&)> on_leader = [](SimNode&) {};
+  /// Disks do nothing wrong by themselves.
+  bool calm_disks = false;
+  /// Has the last word on how a node is configured, each time it starts.
+  std::function<void(broker::NodeConfig&)> adapt = [](broker::NodeConfig&) {};
 };
 
 }  // namespace weir::sim

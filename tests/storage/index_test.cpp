@@ -114,6 +114,69 @@ TEST_F(EventIndexExample, RowsThatDoNotGoOnStopTheProcess) {
   EXPECT_DEATH(index_.add(row(11, 13, 300, {})), "stored_count");
 }
 
+TEST_F(EventIndexExample, WhatWasDroppedIsNotFoundAndTheRestIs) {
+  index_.drop_before(Index{9}, 100);
+  EXPECT_EQ(index_.row_count(), 2U);
+  EXPECT_EQ(index_.first_index(), Index{9});
+  EXPECT_FALSE(index_.find(Position{3}).has_value());
+  EXPECT_FALSE(index_.find(TopicId{0}, Offset{1}).has_value());
+  EXPECT_FALSE(index_.find(Index{5}).has_value());
+  EXPECT_EQ(index_.find(Position{4}), rows_[2]);
+  EXPECT_EQ(index_.find(TopicId{0}, Offset{2}), rows_[2]);
+  const std::array topics{TopicId{0}, TopicId{1}};
+  EXPECT_EQ(index_.next(topics, Position{0}), rows_[2]);
+  EXPECT_EQ(index_.position_before(Index{10}), Position{7});
+  index_.drop_before(Index{99}, 1);
+  EXPECT_EQ(index_.row_count(), 1U) << "not more than asked for";
+  index_.drop_before(Index{99}, 100);
+  EXPECT_FALSE(index_.first_index().has_value());
+  index_.add(row(11, 13, 300, {part(1, 6, 1)}));
+  EXPECT_EQ(index_.find(Position{13})->topics.front().first_offset, Offset{6});
+}
+
+TEST_F(EventIndexExample, RowsOfOldComeBackUpToWhereItEnded) {
+  EventIndex resumed;
+  const std::array next{Offset{5}, Offset{6}, Offset{1}};
+  resumed.resume(Position{12}, next);
+  EXPECT_TRUE(resumed.is_whole()) << "nothing of old may be wanted any more";
+  EXPECT_EQ(resumed.defect_of(row(9, 14, 250, {part(0, 2, 3)})), "position");
+  resumed.add(rows_[2]);
+  EXPECT_FALSE(resumed.is_whole());
+  EXPECT_EQ(resumed.defect_of(row(10, 9, 300, {part(1, 1, 4)})), "position");
+  resumed.add(rows_[3]);
+  EXPECT_TRUE(resumed.is_whole());
+  EXPECT_EQ(resumed.next_offset(TopicId{1}), Offset{6});
+  EXPECT_EQ(resumed.find(Position{9}), rows_[3]);
+}
+
+TEST(EventIndex, BytesOfATopicCountFromItsFloorOn) {
+  EventIndex index;
+  for (std::uint64_t i = 0; i < 5; ++i) index.add(row(i + 1, 2 * i + 1, 100, {{TopicId{0}, Offset{2 * i}, 2, 100}}));
+  EXPECT_EQ(index.kept_bytes(TopicId{0}), 500U);
+  EXPECT_EQ(index.first_offset_within(TopicId{0}, 500), Offset{0});
+  EXPECT_EQ(index.first_offset_within(TopicId{0}, 250), Offset{6});
+  EXPECT_EQ(index.first_offset_within(TopicId{0}, 0), Offset{10});
+  index.raise_floor(TopicId{0}, Offset{5});
+  EXPECT_EQ(index.kept_bytes(TopicId{0}), 300U) << "whole parts";
+  index.raise_floor(TopicId{0}, Offset{10});
+  EXPECT_EQ(index.kept_bytes(TopicId{0}), 0U);
+}
+
+TEST(DedupIndex, ForgetsIdsOfEntriesThatAreGoneRoundByRound) {
+  DedupIndex index;
+  for (std::uint64_t i = 1; i <= 20'000; ++i)
+    index.insert({i * 0x9E3779B97F4A7C15ULL, i * 0xBF58476D1CE4E5B9ULL}, {Index{i}, 0});
+  const auto before = index.memory_bytes();
+  index.forget_before(Index{15'001});
+  for (int i = 0; i < 500; ++i) index.sweep();
+  index.forget_before(Index{19'001});
+  for (int i = 0; i < 1'024; ++i) index.sweep();
+  EXPECT_EQ(index.size(), 1'000U);
+  EXPECT_LT(index.memory_bytes(), before / 4);
+  for (std::uint64_t i = 19'001; i <= 20'000; ++i)
+    EXPECT_THAT(index.find({i * 0x9E3779B97F4A7C15ULL, i * 0xBF58476D1CE4E5B9ULL}), ElementsAre(IdPlace{Index{i}, 0}));
+}
+
 // Random rows against plain search.
 TEST(EventIndex, AgreesWithAModel) {
   std::mt19937_64 random(test_seed());

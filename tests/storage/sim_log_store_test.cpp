@@ -29,6 +29,14 @@ class SimDisks : public testing::Test {
     EXPECT_TRUE(opened.has_value()) << opened.error().text;
     return *std::move(opened);
   }
+  static storage::Checkpoint checkpoint_of(std::uint64_t index) {
+    return {.index = Index{index},
+            .term = raft::Term{1},
+            .config = entry(1, 1, 9, raft::Command::config),
+            .state = raft::Bytes::own("state " + std::to_string(index)),
+            .delta = raft::Bytes::own("delta " + std::to_string(index))};
+  }
+
   SimDisk disk_{"n1", 5};
   std::unique_ptr<SimLogStore> store_;
 };
@@ -99,6 +107,75 @@ TEST_F(SimDisks, AWipedDiskIsAnotherIncarnation) {
   EXPECT_EQ(store_->identity().cluster_id, "");
   EXPECT_TRUE(read_all(*store_).empty());
   EXPECT_EQ(store_->recovered().hard_state, raft::HardState{});
+}
+
+// FAULTS 27.
+TEST_F(SimDisks, ATornSaveLeavesTheCheckpointWholeOrNotAtAll) {
+  for (std::size_t steps = 0; steps <= 1; ++steps) {
+    ASSERT_TRUE(steps == 1 || store_->save(checkpoint_of(2)).has_value());
+    disk_.tear_next(steps);
+    EXPECT_FALSE(store_->save(checkpoint_of(4)).has_value());
+    store_ = open();
+    EXPECT_EQ(store_->checkpoints().size(), 1 + steps);
+    EXPECT_EQ(store_->recovered().snapshot_index, Index{steps == 0 ? 2U : 4U});
+    EXPECT_EQ(read_all(*store_), entries(1, 4, 1));
+  }
+}
+
+TEST_F(SimDisks, AFailedSaveLeavesTheOlderOnesAndTheStoreGoesOn) {
+  ASSERT_TRUE(store_->save(checkpoint_of(2)).has_value());
+  disk_.fail_next_save(Errc::disk_full);
+  EXPECT_EQ(store_->save(checkpoint_of(3)).error().code, Errc::disk_full);
+  EXPECT_EQ(store_->checkpoints(), std::vector{Index{2}});
+  EXPECT_TRUE(append_entries(*store_, entries(5, 5, 1)).has_value());
+  EXPECT_TRUE(store_->save(checkpoint_of(5)).has_value());
+}
+
+TEST_F(SimDisks, ATornInstallLeavesTheOldLogOrTheNew) {
+  ASSERT_TRUE(store_->save(checkpoint_of(3)).has_value());
+  const auto sent = *store_->read_snapshot(0, 0, 1'000'000);
+  // Steps: the hard state; the install; the entry behind it.
+  for (std::size_t steps = 0; steps <= 3; ++steps) {
+    SimDisk disk("n2", 6);
+    auto store = *SimLogStore::open(disk, "n2");
+    ASSERT_TRUE(append_one(*store, {hard_state(2, 7), std::nullopt, entries(1, 2, 2)}).has_value());
+    ASSERT_EQ(store->receive({.snapshot = sent.snapshot, .offset = 0, .data = sent.data}), storage::PieceAnswer::whole);
+    disk.tear_next(steps);
+    const auto behind = entries(4, 4, 3);
+    storage::LogWrite write{.hard_state = hard_state(3), .truncate_from = std::nullopt, .entries = behind};
+    write.install = sent.snapshot;
+    EXPECT_FALSE(append_one(*store, write).has_value());
+    store.reset();
+    store = *SimLogStore::open(disk, "n2");
+    EXPECT_EQ(store->recovered().hard_state, steps == 0 ? hard_state(2, 7) : hard_state(3));
+    EXPECT_EQ(store->recovered().snapshot_index, Index{steps < 2 ? 0U : 3U});
+    auto expected = steps < 2 ? entries(1, 2, 2) : entries(1, 3, 1);
+    if (steps == 3) expected.push_back(behind.front());
+    EXPECT_EQ(read_all(*store), expected) << steps << " steps";
+  }
+}
+
+TEST_F(SimDisks, ARottenCheckpointIsNeitherReturnedNorSent) {
+  ASSERT_TRUE(store_->save(checkpoint_of(3)).has_value());
+  disk_.flip_bit_of_checkpoint(Index{3});
+  EXPECT_EQ(store_->checkpoint(Index{3}).error().code, Errc::damaged);
+  EXPECT_EQ(store_->read_snapshot(0, 0, 100).error().code, Errc::damaged);
+  store_.reset();
+  EXPECT_EQ(SimLogStore::open(disk_, "n1").error().code, Errc::damaged);
+}
+
+TEST_F(SimDisks, ABitThatFlipsInWhatWasReceivedIsNoticed) {
+  ASSERT_TRUE(store_->save(checkpoint_of(3)).has_value());
+  const auto sent = *store_->read_snapshot(0, 0, 1'000'000);
+  const std::size_t half = sent.data.size() / 2;
+  SimDisk disk("n2", 6);
+  auto store = *SimLogStore::open(disk, "n2");
+  ASSERT_EQ(store->receive({.snapshot = sent.snapshot, .offset = 0, .data = sent.data.slice(0, half)}),
+            storage::PieceAnswer::more);
+  disk.flip_bit_of_received();
+  EXPECT_EQ(store->receive(
+                {.snapshot = sent.snapshot, .offset = half, .data = sent.data.slice(half, sent.data.size() - half)}),
+            storage::PieceAnswer::refused);
 }
 
 }  // namespace

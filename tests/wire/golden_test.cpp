@@ -29,6 +29,10 @@ DedupEntry golden_dedup() {
   return {1'700'000'000'000, {{"orders", "", "a1"}, {"stock", "till-7", "a2"}}};
 }
 
+RetainEntry golden_retain() {
+  return {1'700'000'000'000, {{"orders", raft::Offset{42}}, {"stock", raft::Offset{7}}}, raft::Index{99}};
+}
+
 raft::Bytes golden_merge() {
   const std::vector<PublishView> views{viewed(built(full_request())),
                                        viewed(built({.events = {{.topic = "stock", .body = "plain"}}}))};
@@ -41,6 +45,7 @@ std::map<std::string, std::string> made() {
   golden["entry-publish"] = to_hex(built(full_request()).view());
   golden["entry-publish-merged"] = to_hex(golden_merge().view());
   golden["entry-dedup"] = to_hex(encode(golden_dedup()).view());
+  golden["entry-retain"] = to_hex(encode(golden_retain()).view());
   golden["entry-config"] = to_hex(encode(golden_config()).view());
   golden["hash-entry-checksum"] = std::to_string(entry_checksum(raft::Command::publish, "weir"));
   golden["hash-node-id"] = std::to_string(node_id("n1").value);

@@ -1,4 +1,4 @@
-// DEDUP and CONFIG entries.
+// DEDUP, RETAIN and CONFIG entries.
 #include <flatbuffers/flatbuffers.h>
 #include <gtest/gtest.h>
 
@@ -41,6 +41,33 @@ TEST(DedupEntry, Fault088LiesAreRefused) {
   EXPECT_TRUE(refused([](auto& e) { e.claims[1].topic = std::string(256, 't'); }));
   EXPECT_TRUE(refused([](auto& e) { e.claims[1].id = ""; }));
   EXPECT_TRUE(refused([](auto& e) { e.claims[1].id = std::string(257, 'i'); }));
+}
+
+RetainEntry retain() {
+  return {1'700'000'000'000, {{"orders", raft::Offset{42}}, {"stock", raft::Offset{0}}}, raft::Index{99}};
+}
+
+TEST(RetainEntry, ComesBackAsItWasMade) {
+  EXPECT_EQ(decode_retain(encode(retain())).value(), retain());
+  const auto bytes = encode(retain());
+  for (std::size_t shift = 0; shift < 8; ++shift) EXPECT_TRUE(decode_retain(tight(bytes.view(), shift))) << shift;
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    const auto cut = decode_retain(tight(bytes.view().substr(0, size), 0));
+    EXPECT_TRUE(!cut || (*cut == retain() && size + 8 > bytes.size())) << size << ": only padding may be missing";
+  }
+}
+
+TEST(RetainEntry, Fault088LiesAreRefused) {
+  const auto refused = [](auto tell) {
+    RetainEntry told = retain();
+    tell(told);
+    return !decode_retain(encode(told));
+  };
+  EXPECT_TRUE(refused([](auto& e) { e.time_ms = raft::kNumberLimit; }));
+  EXPECT_TRUE(refused([](auto& e) { e.claims_before = raft::Index{raft::kNumberLimit}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.floors[0].topic = ""; }));
+  EXPECT_TRUE(refused([](auto& e) { e.floors[0].first_offset = raft::Offset{raft::kNumberLimit}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.floors.resize(kFloorsMax + 1, {"t", raft::Offset{1}}); }));
 }
 
 TEST(DedupEntry, ManyShortClaimsInOneEntryAreRead) {

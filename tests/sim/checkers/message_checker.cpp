@@ -73,9 +73,23 @@ void MessageChecker::check(const SimNode& node, const raft::Message& message, co
   const auto& image = node.image();
   // In a later term another leader may have had them cut off since.
   if (reply.answer == raft::AppendAnswer::matched && image.hard_state().current_term == message.term &&
-      image.entries().size() < reply.match_index.value) {
+      image.last_index() < reply.match_index) {
     verdict_.fail("FAULTS 121: " + node.name() + " says it has entry " + std::to_string(reply.match_index.value) +
-                  ", its disk ends at " + std::to_string(image.entries().size()));
+                  ", its disk ends at " + std::to_string(image.last_index().value));
+  }
+}
+
+void MessageChecker::check(const SimNode& node, const raft::Message& message, const raft::InstallSnapshot&) {
+  require_term(node, message.term);
+}
+
+/// FAULTS 27: what is said to be installed is on the disk, the log at least up to there.
+void MessageChecker::check(const SimNode& node, const raft::Message& message, const raft::InstallSnapshotReply& reply) {
+  require_term(node, message.term);
+  if (reply.answer == raft::InstallAnswer::installed && node.image().last_index() < reply.index) {
+    verdict_.fail("FAULTS 27: " + node.name() + " says it has installed the snapshot of entry " +
+                  std::to_string(reply.index.value) + ", its disk ends at " +
+                  std::to_string(node.image().last_index().value));
   }
 }
 

@@ -26,6 +26,8 @@ class MessageChecker {
   void check(const SimNode& node, const raft::Message& message, const raft::RequestVoteReply& reply);
   void check(const SimNode& node, const raft::Message& message, const raft::AppendEntries& request);
   void check(const SimNode& node, const raft::Message& message, const raft::AppendEntriesReply& reply);
+  void check(const SimNode& node, const raft::Message& message, const raft::InstallSnapshot& request);
+  void check(const SimNode& node, const raft::Message& message, const raft::InstallSnapshotReply& reply);
   template <class Other>
   void check(const SimNode& /*node*/, const raft::Message& /*message*/, const Other& /*other*/) {}
   void require_term(const SimNode& node, raft::Term term);

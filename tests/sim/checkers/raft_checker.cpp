@@ -26,14 +26,15 @@ RaftChecker::RaftChecker(World& world, Verdict& verdict, std::function<void(cons
 
 void RaftChecker::started(SimNode& node) {
   View view;
-  view.log = node.image().entries();
+  view.log = whole_log(node.image());
+  view.first_index = node.image().first_index();
   view.durable = view.given = node.image().hard_state();
   views_[node.place()] = std::move(view);
   if (world_.nodes.size() == 1) {
     forget_unkept(node);
   }
   // A founder tells nobody of its CONFIG before it is on its disk: until then it may draw another one.
-  if (std::ranges::all_of(world_.nodes, [](const auto& each) { return each->image().entries().empty(); })) {
+  if (std::ranges::all_of(world_.nodes, [](const auto& each) { return each->image().last_index() == raft::Index{}; })) {
     seen_.clear();
   }
 }
@@ -43,7 +44,22 @@ void RaftChecker::started(SimNode& node) {
 void RaftChecker::forget_unkept(const SimNode& node) {
   std::erase_if(leaders_,
                 [&node](const auto& leader) { return leader.first > node.image().hard_state().current_term; });
-  seen_.resize(std::min(seen_.size(), node.image().entries().size()));
+  seen_.resize(std::min<std::size_t>(seen_.size(), node.image().last_index().value));
+}
+
+std::vector<raft::Entry> RaftChecker::whole_log(const SimDisk& image) const {
+  std::vector<raft::Entry> log;
+  const std::uint64_t before = image.first_index().value - 1;
+  if (before > committed_.size()) {
+    verdict_.fail("a log begins with entry " + std::to_string(before + 1) +
+                  ", and what was before it is not committed");
+    return log;
+  }
+  for (std::uint64_t i = 0; i < before; ++i) {
+    log.push_back(committed_[i].entry);
+  }
+  log.insert(log.end(), image.entries().begin(), image.entries().end());
+  return log;
 }
 
 void RaftChecker::given(const SimNode& node, const broker::DiskWrite& write) {
@@ -51,6 +67,9 @@ void RaftChecker::given(const SimNode& node, const broker::DiskWrite& write) {
   if (write.hard_state) {
     check_hard_state(node, view.given, *write.hard_state);
     view.given = *write.hard_state;
+  }
+  if (write.install) {
+    install(node, view, *write.install);
   }
   if (write.truncate_from) {
     view.truncated = true;
@@ -70,6 +89,59 @@ void RaftChecker::given(const SimNode& node, const broker::DiskWrite& write) {
     }
     view.log.push_back(entry);
     match_log(node, view.log, entry.index);
+  }
+}
+
+/// A snapshot holds committed entries, and takes the place of no more than them: what it covers is above commit_index.
+void RaftChecker::install(const SimNode& node, View& view, const raft::Snapshot& snapshot) {
+  const std::string what = node.name() + " installs the snapshot of " + at(snapshot.index, snapshot.term);
+  world_.history.note("install", node.place(), snapshot.index.value, snapshot.number);
+  world_.history.say([&] { return what; });
+  const std::uint64_t count = snapshot.index.value;
+  if (count == 0 || count > committed_.size() || committed_[count - 1].entry.term != snapshot.term) {
+    verdict_.fail("State Machine Safety: " + what + ", which is not committed");
+    return;
+  }
+  if (snapshot.index <= view.commit_index) {
+    verdict_.fail(what + ", and has entry " + std::to_string(view.commit_index.value) + " committed already");
+  }
+  view.log.clear();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    view.log.push_back(committed_[i].entry);
+  }
+  view.installing = snapshot.index;
+}
+
+/// FAULTS 27, 29: at every moment the log meets what the newest checkpoint covers, and what a snapshot brought is what
+/// was committed.
+void RaftChecker::check_image(const SimNode& node, View& view) {
+  const SimDisk& image = node.image();
+  const bool meets = image.covered().next() >= image.first_index() && image.covered() <= image.last_index();
+  if (!meets) {
+    verdict_.fail("FAULTS 27: the log of " + node.name() + " has entries " + std::to_string(image.first_index().value) +
+                  " to " + std::to_string(image.last_index().value) + ", its newest checkpoint is of entry " +
+                  std::to_string(image.covered().value));
+    return;
+  }
+  world_.history.coverage.log_drops += image.first_index() > std::exchange(view.first_index, image.first_index());
+  if (image.covered().value > committed_.size()) {
+    verdict_.fail(node.name() + " has a checkpoint of entry " + std::to_string(image.covered().value) +
+                  ", which is not committed");
+    return;
+  }
+  if (!view.installing || image.covered() < *view.installing) {
+    return;
+  }
+  ++world_.history.coverage.snapshots_installed;
+  const raft::Index last = *std::exchange(view.installing, std::nullopt);
+  for (raft::Index index = image.first_index(); index <= last; index = index.next()) {
+    const raft::Entry& entry = image.entries()[index - image.first_index()];
+    const raft::Entry& known = committed_[index.value - 1].entry;
+    if (entry.term != known.term || entry.checksum != known.checksum || entry.data != known.data) {
+      verdict_.fail("FAULTS 29: the snapshot that " + node.name() + " installed has another entry " +
+                    at(index, entry.term));
+      return;
+    }
   }
 }
 
@@ -94,6 +166,7 @@ void RaftChecker::durable(const SimNode& node) {
   View& view = views_[node.place()];
   check_hard_state(node, view.durable, node.image().hard_state());
   view.durable = node.image().hard_state();
+  check_image(node, view);
 }
 
 void RaftChecker::check_hard_state(const SimNode& node, const raft::HardState& was, const raft::HardState& is) {
@@ -197,7 +270,7 @@ void RaftChecker::check_indexes(const SimNode& node, const View& view, const bro
   const auto fail = [&](const char* what) {
     verdict_.fail(node.name() + ": " + what + " (commit " + std::to_string(status.commit_index.value) + ", applied " +
                   std::to_string(status.applied_index.value) + ", durable " +
-                  std::to_string(node.image().entries().size()) + ")");
+                  std::to_string(node.image().last_index().value) + ")");
   };
   if (status.commit_index < view.commit_index || status.applied_index < view.applied_index) {
     fail("commit_index or applied_index goes back");
@@ -210,9 +283,10 @@ void RaftChecker::check_indexes(const SimNode& node, const View& view, const bro
   }
   // FAULTS 21: what a reader can see is on this disk, and so is what counts as this member's own.
   const auto is_on_disk = [&](raft::Index index) {
-    const auto& durable = node.image().entries();
-    const std::uint64_t i = index.value;
-    return i == 0 || (i <= durable.size() && i <= view.log.size() && durable[i - 1].term == view.log[i - 1].term);
+    const SimDisk& image = node.image();
+    const bool covered = index < image.first_index() && index <= image.covered();
+    return index == raft::Index{} || covered ||
+           (index.value <= view.log.size() && image.term_at(index) == view.log[index.value - 1].term);
   };
   if (!is_on_disk(status.durable_index)) {
     fail("takes entries for durable that are not");
@@ -250,8 +324,9 @@ raft::Term RaftChecker::term_of(const SimNode& node) const {
 std::size_t RaftChecker::disks_with(raft::Index index) const {
   const raft::Entry& entry = committed_[index.value - 1].entry;
   return static_cast<std::size_t>(std::ranges::count_if(world_.nodes, [&entry](const auto& node) {
-    const auto& entries = node->wiped() ? node->lost() : node->image().entries();
-    return entries.size() >= entry.index.value && entries[entry.index.value - 1].term == entry.term;
+    const SimDisk& image = node->wiped() ? node->lost() : node->image();
+    const bool covered = entry.index < image.first_index() && entry.index <= image.covered();
+    return covered || image.term_at(entry.index) == entry.term;
   }));
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 
 namespace weir::sim {
 
+class SimDisk;
 class SimNode;
 struct World;
 
@@ -43,13 +45,17 @@ class RaftChecker {
  private:
   /// A node as seen from outside.
   struct View {
-    std::vector<raft::Entry> log;  ///< what Raft has given the disk, durable or not
+    /// What Raft has given the disk, durable or not, from index 1 on: what lies before the disk's first entry, and what
+    /// a snapshot brings, is committed and so known.
+    std::vector<raft::Entry> log;
+    std::optional<raft::Index> installing;  ///< the snapshot of this entry was given to the disk, and is not on it yet
     raft::Index commit_index;
     raft::Index applied_index;
     raft::Term term;
     raft::Role role = raft::Role::follower;
     bool truncated = false;        ///< in this event
     std::uint32_t past_ticks = 0;  ///< for so many ticks it leads while there was a leader of a later term
+    raft::Index first_index{1};    ///< of the disk
     raft::HardState durable;
     raft::HardState given;  ///< to the disk
   };
@@ -65,6 +71,9 @@ class RaftChecker {
   };
 
   void forget_unkept(const SimNode& node);
+  [[nodiscard]] std::vector<raft::Entry> whole_log(const SimDisk& image) const;
+  void install(const SimNode& node, View& view, const raft::Snapshot& snapshot);
+  void check_image(const SimNode& node, View& view);
   void match_log(const SimNode& node, const std::vector<raft::Entry>& log, raft::Index index);
   void became_leader(const SimNode& node, raft::Term term);
   void commit(const SimNode& node, const View& view, raft::Index index, raft::Term commit_term);

@@ -1,0 +1,221 @@
+#include "broker/core/checkpoints.hpp"
+
+#include <utility>
+
+#include "raft/check.hpp"
+#include "raft/mutant.hpp"
+
+namespace weir::broker {
+namespace {
+
+constexpr std::size_t kLengthBytes = 8;
+
+void put_frame(std::string& out, std::string_view content) {
+  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+    out.push_back(static_cast<char>(static_cast<std::uint64_t>(content.size()) >> (8 * i)));
+  }
+  out.append(content);
+}
+
+/// Takes the first frame off `bytes`; nullopt if there is no whole one.
+[[nodiscard]] std::optional<std::string_view> take_frame(std::string_view& bytes) {
+  if (bytes.size() < kLengthBytes) {
+    return std::nullopt;
+  }
+  std::uint64_t length = 0;
+  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+    length |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  }
+  bytes.remove_prefix(kLengthBytes);
+  if (length > bytes.size()) {
+    return std::nullopt;
+  }
+  const auto frame = bytes.substr(0, length);
+  bytes.remove_prefix(length);
+  return frame;
+}
+
+[[nodiscard]] std::expected<void, std::string> put_back_state(Checkpoints::Loaded& loaded, std::string_view bytes) {
+  const auto founding = take_frame(bytes);
+  const auto state = take_frame(bytes);
+  if (!founding || !state || !bytes.empty()) {
+    return std::unexpected("its state is not made of two frames");
+  }
+  loaded.founding_data = raft::Bytes::copy_of(*founding);
+  return loaded.state.restore(*state);
+}
+
+[[nodiscard]] std::expected<void, std::string> put_back_delta(StateMachine& state, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto delta = take_frame(bytes);
+    if (!delta) {
+      return std::unexpected("its delta is cut off");
+    }
+    if (auto added = state.add_delta(*delta); !added) {
+      return added;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+struct Checkpoints::Loading {
+  std::vector<raft::Index> indexes;  ///< oldest first; the last is the one whose state counts
+  std::size_t deltas_added = 0;
+  Loaded loaded;
+  LoadDone done;
+};
+
+Checkpoints::Checkpoints(Disk& disk, Limits limits, Hooks hooks)
+    : disk_(disk), limits_(limits), hooks_(std::move(hooks)), self_(std::make_shared<Checkpoints*>(this)) {}
+
+// --- putting back
+
+void Checkpoints::load(LoadDone done) {
+  WEIR_CHECK(!saving_);
+  loading_ = true;
+  auto loading = std::make_shared<Loading>();
+  loading->indexes = disk_.checkpoints();
+  loading->done = std::move(done);
+  if (loading->indexes.empty()) {
+    end_loading(*loading, std::nullopt);
+    return;
+  }
+  const raft::Index newest = loading->indexes.back();
+  disk_.checkpoint(
+      newest, [self = std::weak_ptr(self_), loading](const std::expected<storage::Checkpoint, storage::Error>& read) {
+        const auto alive = self.lock();
+        if (!alive) {
+          return;
+        }
+        if (!read) {
+          (*alive)->end_loading(*loading, std::unexpected(read.error().text));
+          return;
+        }
+        loading->loaded.index = read->index;
+        loading->loaded.term = read->term;
+        loading->loaded.config = read->config;
+        if (auto state = put_back_state(loading->loaded, read->state.view()); !state) {
+          (*alive)->end_loading(*loading, std::unexpected(std::move(state.error())));
+          return;
+        }
+        (*alive)->load_next(loading);
+      });
+}
+
+/// One delta after the other: they may be large.
+void Checkpoints::load_next(std::shared_ptr<Loading> loading) {
+  const bool last_left_out = raft::is_mutated(raft::Mutant::delta_left_out) && loading->indexes.size() > 1;
+  if (loading->deltas_added + (last_left_out ? 1 : 0) == loading->indexes.size()) {
+    loaded(*loading);
+    return;
+  }
+  const raft::Index index = loading->indexes[loading->deltas_added];
+  disk_.checkpoint(
+      index, [self = std::weak_ptr(self_), loading](const std::expected<storage::Checkpoint, storage::Error>& read) {
+        const auto alive = self.lock();
+        if (!alive) {
+          return;
+        }
+        auto added = read ? put_back_delta(loading->loaded.state, read->delta.view())
+                          : std::expected<void, std::string>(std::unexpected(read.error().text));
+        if (!added) {
+          (*alive)->end_loading(*loading, std::unexpected(std::move(added.error())));
+          return;
+        }
+        ++loading->deltas_added;
+        (*alive)->load_next(loading);
+      });
+}
+
+void Checkpoints::loaded(Loading& loading) {
+  Loaded& loaded = loading.loaded;
+  if (loaded.state.applied_index() != loaded.index) {
+    end_loading(loading, std::unexpected("it holds the state as of entry " +
+                                         std::to_string(loaded.state.applied_index().value)));
+    return;
+  }
+  if (auto whole = loaded.state.finish_restore(); !whole) {
+    end_loading(loading, std::unexpected(std::move(whole.error())));
+    return;
+  }
+  newest_ = loaded.index;
+  applied_bytes_ = 0;
+  pending_delta_.clear();
+  end_loading(loading, std::move(loaded));
+}
+
+void Checkpoints::end_loading(Loading& loading, std::expected<std::optional<Loaded>, std::string> result) {
+  loading_ = false;
+  if (!result) {
+    result = std::unexpected("the checkpoint of entry " + std::to_string(loading.indexes.back().value) + ": " +
+                             result.error());
+  }
+  loading.done(std::move(result));
+  run_idle_tasks();
+}
+
+// --- taking
+
+void Checkpoints::applied(StateMachine& state, const DecodedEntry& entry, const raft::Entry& config,
+                          const raft::Bytes& founding_data) {
+  applied_bytes_ += entry.data_bytes;
+  const bool due = applied_bytes_ >= limits_.applied_bytes || state.delta_bytes() >= limits_.delta_bytes;
+  if (!due || saving_ || loading_) {
+    return;
+  }
+  std::string content;
+  put_frame(content, founding_data.view());
+  put_frame(content, state.save());
+  // Until the save has succeeded the delta is owed: the state machine has given it away.
+  put_frame(pending_delta_, state.take_delta());
+  applied_bytes_ = 0;
+  saving_ = true;
+  const bool ahead = raft::is_mutated(raft::Mutant::checkpoint_ahead);
+  disk_.save({.index = ahead ? entry.index.next() : entry.index,
+              .term = entry.term,
+              .config = config,
+              .state = raft::Bytes::own(std::move(content)),
+              .delta = raft::Bytes::copy_of(pending_delta_)},
+             [self = std::weak_ptr(self_), index = entry.index](const std::expected<void, storage::Error>& result) {
+               if (const auto alive = self.lock()) {
+                 (*alive)->saved(index, result);
+               }
+             });
+}
+
+void Checkpoints::saved(raft::Index index, const std::expected<void, storage::Error>& result) {
+  saving_ = false;
+  if (result) {
+    newest_ = index;
+    pending_delta_.clear();
+    hooks_.saved();
+  } else {
+    hooks_.notice("the checkpoint of entry " + std::to_string(index.value) +
+                  " was not saved, the next one makes up for it: " + result.error().text);
+  }
+  run_idle_tasks();
+}
+
+// --- snapshots
+
+void Checkpoints::when_idle(std::move_only_function<void()> task) {
+  idle_tasks_.push_back(std::move(task));
+  run_idle_tasks();
+}
+
+void Checkpoints::run_idle_tasks() {
+  while (!saving_ && !loading_ && !idle_tasks_.empty()) {
+    auto task = std::move(idle_tasks_.front());
+    idle_tasks_.erase(idle_tasks_.begin());
+    task();
+  }
+}
+
+void Checkpoints::suspend() {
+  WEIR_CHECK(!saving_);
+  loading_ = true;
+}
+
+}  // namespace weir::broker

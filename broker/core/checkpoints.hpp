@@ -1,0 +1,89 @@
+// The state machine on its disk: taken while entries are applied, put back at a start and behind an installed snapshot.
+// Runs on the core strand. Outlived by the disk; callbacks of a destroyed one do nothing.
+//
+// To the store (storage::Checkpoint) the bytes mean nothing. Here they are made of frames, each a length (u64, lowest
+// byte first) and so many bytes:
+//
+//     state   the founding CONFIG entry's data | StateMachine::save
+//     delta   StateMachine::take_delta, one frame for each; several after a save that failed
+//
+// The founding CONFIG goes along because a member that joins later is founded with it (wire::Found), when the log's
+// first entry may be long gone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/core/decoded_entry.hpp"
+#include "broker/core/ports.hpp"
+#include "broker/core/state_machine.hpp"
+
+namespace weir::broker {
+
+class Checkpoints {
+ public:
+  struct Limits {
+    std::size_t applied_bytes = 0;  ///< of entries, between two checkpoints
+    std::size_t delta_bytes = 0;
+  };
+  struct Hooks {
+    /// One more is durable.
+    std::function<void()> saved;
+    std::function<void(const std::string&)> notice;
+  };
+
+  Checkpoints(Disk& disk, Limits limits, Hooks hooks);
+
+  // --- putting back
+  struct Loaded {
+    StateMachine state;
+    raft::Index index;
+    raft::Term term;
+    raft::Entry config;         ///< in force at `index`
+    raft::Bytes founding_data;  ///< of the founding CONFIG entry
+  };
+  using LoadDone = std::move_only_function<void(std::expected<std::optional<Loaded>, std::string>)>;
+  /// The state as of the newest checkpoint on disk; nullopt if there is none. The error says what is wrong with it.
+  void load(LoadDone done);
+
+  // --- taking
+  /// An entry was applied to `state`. Takes a checkpoint if it is time for one and the last has been saved.
+  void applied(StateMachine& state, const DecodedEntry& entry, const raft::Entry& config,
+               const raft::Bytes& founding_data);
+  /// The newest that is durable; 0 = none.
+  [[nodiscard]] raft::Index newest() const { return newest_; }
+
+  // --- and a snapshot that takes the place of all
+  /// Runs `task` as soon as nothing is being saved or loaded; at once, if nothing is.
+  void when_idle(std::move_only_function<void()> task);
+  /// It is being installed: what was to be saved is of no use any more. Until load() is done nothing is idle.
+  void suspend();
+
+ private:
+  struct Loading;
+
+  void load_next(std::shared_ptr<Loading> loading);
+  void loaded(Loading& loading);
+  void end_loading(Loading& loading, std::expected<std::optional<Loaded>, std::string> result);
+  void saved(raft::Index index, const std::expected<void, storage::Error>& result);
+  void run_idle_tasks();
+
+  Disk& disk_;
+  Limits limits_;
+  Hooks hooks_;
+  raft::Index newest_;
+  std::size_t applied_bytes_ = 0;  ///< since the last checkpoint was taken
+  std::string pending_delta_;      ///< frames that no durable checkpoint has yet
+  bool saving_ = false;
+  bool loading_ = false;
+  std::vector<std::move_only_function<void()>> idle_tasks_;
+  std::shared_ptr<Checkpoints*> self_;
+};
+
+}  // namespace weir::broker

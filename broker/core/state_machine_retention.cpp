@@ -1,0 +1,86 @@
+// What retention takes away. A floor holds from the moment its entry is applied; memory follows in small steps.
+#include <algorithm>
+
+#include "broker/core/state_machine.hpp"
+#include "raft/check.hpp"
+
+namespace weir::broker {
+namespace {
+
+/// Rows forgotten per applied entry: it adds one row at most, so what retention has freed is gone soon, and no entry
+/// takes long.
+constexpr std::size_t kRowsTrimmed = 256;
+
+}  // namespace
+
+bool StateMachine::is_kept(const Match& match) const {
+  const auto* events = match.entry->publish();
+  if (events == nullptr) {
+    return match.place.log_index >= claims_before_;
+  }
+  const auto topic = topic_id(events->topics()[events->topic_number(match.place.ordinal)]);
+  WEIR_CHECK(topic.has_value());
+  const raft::Offset first = first_offset(*topic);
+  // The entry that is being applied has no row yet, and no floor can be above its events.
+  return first == raft::Offset{} || match.entry->index == applied_index_ || original(match).offset >= first;
+}
+
+void StateMachine::retain(const wire::RetainEntry& entry) {
+  for (const auto& floor : entry.floors) {
+    if (const auto topic = topic_id(floor.topic)) {
+      raise_floor(*topic, std::min(floor.first_offset, events_.next_offset(*topic)));
+    }
+  }
+  claims_before_ = std::max(claims_before_, std::min(entry.claims_before, applied_index_));
+  while (!claim_entries_.empty() && claim_entries_.front() < claims_before_) {
+    claim_entries_.pop_front();
+  }
+  first_index_ = std::max(first_index_, first_needed());
+  removed_to_ = events_.position_before(first_index_);
+  ids_.forget_before(first_index_);
+}
+
+void StateMachine::raise_floor(raft::TopicId topic, raft::Offset first_offset) {
+  Topic& raised = topics_[topic.value];
+  if (first_offset <= raised.first_offset) {
+    return;
+  }
+  const raft::Offset last = first_offset.prev();
+  const auto row = events_.find(topic, last);
+  WEIR_CHECK(row.has_value(), topic, last);
+  const auto part = std::ranges::find(row->topics, topic, &storage::TopicPart::topic);
+  WEIR_CHECK(part != row->topics.end());
+  // How topics alternate inside an entry only the entry knows.
+  const std::uint64_t in_row = row->topics.size() == 1 ? last - part->first_offset : row->stored_count - 1;
+  raised.first_offset = first_offset;
+  events_.raise_floor(topic, first_offset);
+  raised.removed_to = row->first_position + in_row;
+  some_removed_to_ = std::max(some_removed_to_, raised.removed_to);
+}
+
+raft::Index StateMachine::first_needed() const {
+  raft::Index needed = first_claims().value_or(applied_index_.next());
+  for (std::size_t i = 0; i < topics_.size(); ++i) {
+    const raft::TopicId topic{i};
+    if (topics_[i].first_offset < events_.next_offset(topic)) {
+      const auto row = events_.find(topic, topics_[i].first_offset);
+      WEIR_CHECK(row.has_value(), topic, topics_[i].first_offset);
+      needed = std::min(needed, row->log_index);
+    }
+  }
+  return needed;
+}
+
+std::optional<raft::Index> StateMachine::first_claims() const {
+  return claim_entries_.empty() ? std::nullopt : std::optional(claim_entries_.front());
+}
+
+void StateMachine::trim() {
+  if (last_position() == raft::Position{} && claim_entries_.empty()) {
+    first_index_ = applied_index_.next();  // nothing was ever stored
+  }
+  events_.drop_before(first_index_, kRowsTrimmed);
+  ids_.sweep();
+}
+
+}  // namespace weir::broker

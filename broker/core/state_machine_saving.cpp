@@ -1,0 +1,149 @@
+#include <algorithm>
+
+#include "broker/core/state_machine.hpp"
+
+namespace weir::broker {
+namespace {
+
+/// A topic in WSTM without its name, a part and an id in WSTD: what their counts are held against.
+constexpr std::size_t kTopicBytesMin = 2 + 4 * 8;
+constexpr std::size_t kPartBytes = 20;
+constexpr std::size_t kOrdinalBytes = 4;
+constexpr std::uint8_t kRow = 1;
+constexpr std::uint8_t kIdsOf = 2;
+
+[[nodiscard]] std::unexpected<std::string> damaged(std::string_view what, const std::string& why) {
+  return std::unexpected("the saved " + std::string(what) + " cannot be used: " + why);
+}
+
+}  // namespace
+
+std::string StateMachine::save() const {
+  ImageWriter image;
+  image.number(applied_index_.value);
+  image.number(time_ms_);
+  image.number(last_position().value);
+  image.number(first_index_.value);
+  image.number(claims_before_.value);
+  image.number(static_cast<std::uint32_t>(topics_.size()));
+  for (std::size_t i = 0; i < topics_.size(); ++i) {
+    const Topic& topic = topics_[i];
+    image.number(static_cast<std::uint16_t>(topic.name.size()));
+    image.text(topic.name);
+    image.number(topic.last_time_ms);
+    image.number(topic.first_offset.value);
+    image.number(topic.removed_to.value);
+    image.number(events_.next_offset(raft::TopicId{i}).value);
+  }
+  return image.finish(kStateMagic);
+}
+
+std::expected<void, std::string> StateMachine::restore(std::string_view state) {
+  auto image = ImageReader::open(state, kStateMagic);
+  if (!image) {
+    return damaged("state", image.error());
+  }
+  applied_index_ = raft::Index{image->u64()};
+  time_ms_ = image->u64();
+  const raft::Position last_position{image->u64()};
+  first_index_ = raft::Index{image->u64()};
+  claims_before_ = raft::Index{image->u64()};
+  std::vector<raft::Offset> next_offsets;
+  for (std::uint32_t left = image->count(kTopicBytesMin); left > 0 && !image->at_end(); --left) {
+    Topic topic;
+    topic.name = image->text(image->u16());
+    topic.last_time_ms = image->u64();
+    topic.first_offset = raft::Offset{image->u64()};
+    topic.removed_to = raft::Position{image->u64()};
+    next_offsets.emplace_back(image->u64());
+    some_removed_to_ = std::max(some_removed_to_, topic.removed_to);
+    topic_ids_.emplace(topic.name, raft::TopicId{topics_.size()});
+    topics_.push_back(std::move(topic));
+  }
+  if (!image->whole() || topic_ids_.size() != topics_.size() || first_index_ > applied_index_.next()) {
+    return damaged("state", "its tables do not fit together");
+  }
+  events_.resume(last_position, next_offsets);
+  return {};
+}
+
+std::expected<void, std::string> StateMachine::add_delta(std::string_view delta) {
+  auto image = ImageReader::open(delta, kDeltaMagic);
+  if (!image) {
+    return damaged("delta", image.error());
+  }
+  raft::Index ids_of;
+  while (!image->at_end()) {
+    const std::uint8_t kind = image->u8();
+    if (kind == kRow) {
+      if (auto added = restore_row(*image); !added) {
+        return damaged("delta", added.error());
+      }
+    } else if (kind == kIdsOf) {
+      ids_of = raft::Index{image->u64()};
+    } else if (kind == static_cast<std::uint8_t>(DeltaWriter::Kind::event) ||
+               kind == static_cast<std::uint8_t>(DeltaWriter::Kind::claim)) {
+      restore_id(*image, ids_of, static_cast<DeltaWriter::Kind>(kind));
+    } else {
+      return damaged("delta", "a record of an unknown kind");
+    }
+  }
+  return image->whole() ? std::expected<void, std::string>{} : damaged("delta", "cut short");
+}
+
+std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
+  storage::EntryRow row;
+  row.log_index = raft::Index{image.u64()};
+  row.first_position = raft::Position{image.u64()};
+  row.time_ms = image.u64();
+  row.stored_count = image.u32();
+  for (std::uint32_t left = image.count(kOrdinalBytes); left > 0; --left) {
+    row.skipped.push_back(image.u32());
+  }
+  std::uint64_t stored = 0;
+  for (std::uint32_t left = image.count(kPartBytes); left > 0; --left) {
+    const raft::TopicId topic{image.u32()};
+    const std::uint32_t count = image.u32();
+    const std::uint32_t bytes = image.u32();
+    row.topics.push_back({.topic = topic, .first_offset = raft::Offset{image.u64()}, .count = count, .bytes = bytes});
+    stored += count;
+  }
+  if (row.log_index < first_index_) {
+    return {};
+  }
+  if (row.topics.empty() || stored != row.stored_count || row.log_index > applied_index_ ||
+      !events_.defect_of(row).empty()) {
+    return std::unexpected("a row that does not go on where the one before it ended");
+  }
+  events_.add(row);
+  return {};
+}
+
+void StateMachine::restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind) {
+  storage::IdHash hash;
+  hash.high = image.u64();
+  hash.low = image.u64();
+  const storage::IdPlace place{.log_index = log_index, .ordinal = image.u32()};
+  if (log_index < first_index_ || log_index > applied_index_) {
+    return;
+  }
+  ids_.insert(hash, place);
+  if (kind == DeltaWriter::Kind::claim && log_index >= claims_before_ &&
+      (claim_entries_.empty() || claim_entries_.back() != log_index)) {
+    claim_entries_.push_back(log_index);
+  }
+}
+
+std::expected<void, std::string> StateMachine::finish_restore() {
+  if (!events_.is_whole()) {
+    return std::unexpected("the saved state is not whole: events are missing between its deltas and its end");
+  }
+  for (std::size_t i = 0; i < topics_.size(); ++i) {
+    events_.raise_floor(raft::TopicId{i}, topics_[i].first_offset);
+  }
+  removed_to_ = events_.position_before(first_index_);
+  ids_.forget_before(first_index_);
+  return {};
+}
+
+}  // namespace weir::broker
