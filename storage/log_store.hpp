@@ -98,6 +98,8 @@ class LogStore {
   // --- checkpoints, and the snapshots made of them. A snapshot is a checkpoint, those before it as far as their deltas
   // are needed, and what the log still has up to it.
 
+  /// Else all of the following answer `gone`, and nothing may be dropped: no other node could be helped then.
+  [[nodiscard]] virtual bool keeps_checkpoints() const { return false; }
   /// Durable on return. Requires a rising index, not above the last durable entry. One call at a time, beside the
   /// writing thread and readers. An error leaves the older checkpoints as they are and the store usable.
   [[nodiscard]] virtual std::expected<void, Error> save(const Checkpoint& checkpoint);

@@ -76,14 +76,14 @@ std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft
     const auto peer = peers.find(member.node);
     const bool is_empty = peer != peers.end() && peer->second.cluster_id.empty() && member.node != self;
     std::optional<wire::Member> after;
-    if (member.kind == MemberKind::joining && caught_up.contains(member.node)) {
+    if (member.kind != MemberKind::awaited && is_empty && peer->second.incarnation != member.incarnation) {
+      // Before anything else: what it had caught up with before it lost its disk makes nobody a voter.
+      if (!is_last_voter(config, member)) after = to_member(peer->second, MemberKind::awaited);
+    } else if (member.kind == MemberKind::joining && caught_up.contains(member.node)) {
       after = member;
       after->kind = MemberKind::voter;
     } else if (member.kind == MemberKind::awaited && is_empty) {
       after = to_member(peer->second, MemberKind::joining);
-    } else if (member.kind != MemberKind::awaited && is_empty && peer->second.incarnation != member.incarnation &&
-               !is_last_voter(config, member)) {
-      after = to_member(peer->second, MemberKind::awaited);
     }
     if (after) {
       wire::ConfigEntry next = config;

@@ -48,6 +48,7 @@ class Disk {
   virtual void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) = 0;
 
   // --- checkpoints and snapshots, each as in storage::LogStore
+  [[nodiscard]] virtual bool keeps_checkpoints() const = 0;
   /// Beside writes and reads, on a thread of its own. At most one is under way, and none while a snapshot is installed.
   virtual void save(storage::Checkpoint checkpoint, WriteDone done) = 0;
   [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const = 0;

@@ -77,6 +77,11 @@ void DeltaWriter::add(storage::IdHash hash, storage::IdPlace place, Kind kind) {
   records_.append(record.data(), record.size());
 }
 
+void DeltaWriter::clear() {
+  records_.clear();
+  ids_of_ = {};
+}
+
 std::string DeltaWriter::take() {
   ids_of_ = {};
   return image_of(kDeltaMagic, std::exchange(records_, {}));

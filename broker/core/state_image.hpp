@@ -42,6 +42,7 @@ class DeltaWriter {
   void add(const storage::EntryRow& row);
   void add(storage::IdHash hash, storage::IdPlace place, Kind kind);
   [[nodiscard]] std::size_t bytes() const { return records_.size(); }
+  void clear();
   /// The image of what was added since the last call.
   [[nodiscard]] std::string take();
 

@@ -55,6 +55,12 @@ std::optional<Gap> Delivery::gap_before(const ReadEvent& event) const {
 
 Step Delivery::take(ReadBatch batch, std::uint64_t now_ms) {
   Step step;
+  if (batch.removed) {
+    state_ = batch.next;
+    // Where offsets are counted the next event shows exactly what is missing.
+    if (!single_ || !next_is_known_) step.gap = Gap{.topic = {}, .from = {}, .to = {}, .positions = batch.removed};
+    return step;
+  }
   for (ReadEvent& event : batch.events) {
     finished_ = finished_ || left_ == 0 || beyond_end(event);
     if (finished_) break;

@@ -14,11 +14,13 @@
 
 namespace weir::broker::http {
 
-/// Events of one topic that were asked for and are gone: [from, to].
+/// Events that were asked for and are gone: of one topic the offsets [from, to], or, from a cursor and of a pattern,
+/// those that match between two positions.
 struct Gap {
   std::string topic;
   raft::Offset from;
   raft::Offset to;
+  std::optional<RemovedRange> positions = {};  ///< then the three above say nothing
 };
 
 /// What to deliver of one batch: the gap first, then the events, then the end.

@@ -13,7 +13,15 @@ std::string caught_up_members(std::string_view cursor) {
   return members;
 }
 
+std::string missing_positions(const RemovedRange& range) {
+  std::string missing;
+  JsonObject object(missing);
+  object.number("from_position", range.from.value).number("to_position", range.to.value).end();
+  return missing;
+}
+
 std::string gap_members(const Gap& gap) {
+  if (gap.positions) return R"("missing":)" + missing_positions(*gap.positions);
   std::string members = R"("first":)" + std::to_string(gap.to.value + 1) + R"(,"missing":)";
   JsonObject missing(members);
   missing.text("topic", gap.topic).number("from", gap.from.value).number("to", gap.to.value).end();

@@ -14,6 +14,8 @@ namespace weir::broker::http {
 /// The members of control messages, as finished JSON text without braces.
 [[nodiscard]] std::string caught_up_members(std::string_view cursor);
 [[nodiscard]] std::string gap_members(const Gap& gap);
+/// A JSON object.
+[[nodiscard]] std::string missing_positions(const RemovedRange& range);
 [[nodiscard]] std::string goaway_members(std::string_view to, std::string_view cursor);
 
 class StreamText {

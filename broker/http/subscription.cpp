@@ -5,6 +5,7 @@
 #include "broker/http/barrier.hpp"
 #include "broker/http/cursor.hpp"
 #include "broker/http/json_text.hpp"
+#include "broker/http/stream_text.hpp"
 #include "broker/http/wall_clock.hpp"
 
 namespace weir::broker::http {
@@ -78,6 +79,15 @@ asio::awaitable<std::expected<ReadStart, Problem>> find_start(std::shared_ptr<Sh
 }  // namespace
 
 Problem gap_problem(const Gap& gap) {
+  if (gap.positions) {
+    return Problem{.status = 410,
+                   .type = "gap",
+                   .title = "Events are gone",
+                   .detail = "events between positions " + std::to_string(gap.positions->from.value) + " and " +
+                             std::to_string(gap.positions->to.value) +
+                             " are older than their retention; go on from=earliest"}
+        .with("missing", missing_positions(*gap.positions));
+  }
   std::string missing;
   JsonObject object(missing);
   object.text("topic", gap.topic).number("from", gap.from.value).number("to", gap.to.value).end();

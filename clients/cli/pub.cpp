@@ -62,9 +62,9 @@ Result<client::OutgoingEvent> shared_parts(const PubOptions& options) {
     const auto colon = header.find(':');
     if (colon == std::string::npos || colon == 0)
       return failure(errc::bad_argument, "-H '" + header + "' is not 'Name: value'");
-    std::string name = header.substr(0, colon);
+    const std::string name = header.substr(0, colon);
     const auto start = header.find_first_not_of(' ', colon + 1);
-    std::string value = start == std::string::npos ? "" : header.substr(start);
+    const std::string value = start == std::string::npos ? "" : header.substr(start);
     if (CLI::detail::to_lower(name) == "content-type")
       event.content_type = value;
     else
@@ -86,7 +86,7 @@ Result<void> check(const PubOptions& options) {
   return {};
 }
 
-ExitCode publish_one(client::OutgoingEvent event, const PubOptions& options, const Invocation& invocation) {
+ExitCode publish_one(const client::OutgoingEvent& event, const PubOptions& options, const Invocation& invocation) {
   auto settings = client_options(invocation);
   if (!settings) return report(settings.error());
   client::Client broker(std::move(*settings));

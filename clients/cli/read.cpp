@@ -13,7 +13,6 @@ namespace weir::cli {
 namespace {
 
 using client::errc;
-using client::failure;
 using client::HttpResponse;
 using client::percent_encode;
 using client::Result;

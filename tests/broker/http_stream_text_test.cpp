@@ -44,6 +44,10 @@ ReadBatch batch_of(std::uint64_t from, std::uint64_t to, bool up_to_date = true)
 std::string offsets(const Step& step) {
   std::string text;
   for (const ReadEvent& event : step.events) text += std::to_string(event.offset.value) + ' ';
+  if (step.gap && step.gap->positions) {
+    return "gap of positions " + std::to_string(step.gap->positions->from.value) + '-' +
+           std::to_string(step.gap->positions->to.value);
+  }
   if (step.gap) text += "gap " + std::to_string(step.gap->from.value) + '-' + std::to_string(step.gap->to.value) + ' ';
   if (step.caught_up) text += "caught-up ";
   if (step.finished) text += "finished ";
@@ -131,6 +135,22 @@ std::string streamed(Format format) {
   text.append_control(out, "goaway", goaway_members("n3:7400", "e7.17"), raft::Position{17});
   text.append_heartbeat(out);
   return out;
+}
+
+TEST(Delivery, Fault056WhatRetentionTookFromUnderAPatternOrACursorIsToldByPositions) {
+  ReadBatch removed;
+  removed.removed = RemovedRange{raft::Position{3}, raft::Position{8}};
+  removed.next.gap_told = raft::Position{8};
+  const std::string told = "gap of positions 3-8";
+  Delivery pattern(plan_for("a/**", FromEarliest{}), {});
+  EXPECT_EQ(offsets(pattern.take(removed, kNow)), told);
+  EXPECT_EQ(pattern.state().gap_told, raft::Position{8}) << "once";
+  Delivery cursor(plan_for("a", FromCursor{"e7", raft::Position{2}}), start_at(4, 9));
+  EXPECT_EQ(offsets(cursor.take(removed, kNow)), told);
+  Delivery counted(plan_for("a", FromOffset{raft::Offset{4}}), start_at(4, 9));
+  EXPECT_EQ(offsets(counted.take(removed, kNow)), "") << "the next offset will show it";
+  EXPECT_EQ(gap_members({.topic = {}, .from = {}, .to = {}, .positions = removed.removed}),
+            R"("missing":{"from_position":3,"to_position":8})");
 }
 
 TEST(StreamText, SseDataHasNoEventNameControlsDo) {

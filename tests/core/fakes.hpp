@@ -73,6 +73,7 @@ class FakeDisk final : public Disk {
     pieces.emplace_back(std::move(piece), std::move(done));
   }
   void drop_before(raft::Index index, WriteDone done) override { drops.emplace_back(index, std::move(done)); }
+  [[nodiscard]] bool keeps_checkpoints() const override { return keeps; }
   [[nodiscard]] raft::Index first_index() const override { return first; }
 
   void finish_save() {
@@ -203,6 +204,7 @@ class FakeDisk final : public Disk {
   std::deque<std::pair<raft::SnapshotPiece, PieceDone>> pieces;
   std::deque<std::pair<raft::Index, WriteDone>> drops;
   raft::Index first{1};
+  bool keeps = true;
   std::vector<storage::Checkpoint> kept;  ///< oldest first
   /// What an install brings.
   std::vector<raft::Entry> incoming_log;

@@ -1,4 +1,4 @@
-// Thirty whole clusters, each from one seed. WEIR_SEED replays one of them, and prints it.
+// A hundred whole clusters, each from one seed. WEIR_SEED replays one of them, and prints it.
 //
 // Every event of every run is checked for FAULTS 1, 2, 3, 5, 8, 9, 15, 16, 18, 20, 21, 26, 27, 29, 65, 120, 121; `make
 // mutants` shows that a breach would be seen.
@@ -12,10 +12,16 @@
 namespace weir::sim {
 namespace {
 
-/// A slice of `make sim`, which runs a thousand.
-constexpr std::uint64_t kSeeds = 30;
+/// A slice of `make sim`, which runs a thousand. Sanitizers make each six times as long.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t kSeeds = 10;
+#else
+constexpr std::uint64_t kSeeds = 100;
+#endif
+/// So many seeds meet every kind of fault.
+constexpr std::uint64_t kSeedsForCoverage = 30;
 
-TEST(Simulation, HoldsEveryInvariantUnderThirtySeeds) {
+TEST(Simulation, HoldsEveryInvariantUnderAHundredSeeds) {
   if (const char* seed = std::getenv("WEIR_SEED")) {
     const auto result = simulate({.seed = std::strtoull(seed, nullptr, 10), .verbosity = Verbosity::lines});
     EXPECT_EQ(result.violation, "");
@@ -29,7 +35,9 @@ TEST(Simulation, HoldsEveryInvariantUnderThirtySeeds) {
     EXPECT_GE(result.events, 10'000U);
     coverage += result.coverage;
   }
-  EXPECT_EQ(coverage.missing(), "") << coverage.text();
+  if (kSeeds >= kSeedsForCoverage) {
+    EXPECT_EQ(coverage.missing(), "") << coverage.text();
+  }
 }
 
 TEST(Simulation, IsTheSameForTheSameSeed) {
