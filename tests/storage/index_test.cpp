@@ -164,16 +164,16 @@ TEST(EventIndex, BytesOfATopicCountFromItsFloorOn) {
 
 TEST(DedupIndex, ForgetsIdsOfEntriesThatAreGoneRoundByRound) {
   DedupIndex index;
-  for (std::uint64_t i = 1; i <= 20'000; ++i)
+  for (std::uint64_t i = 1; i <= 200'000; ++i)
     index.insert({i * 0x9E3779B97F4A7C15ULL, i * 0xBF58476D1CE4E5B9ULL}, {Index{i}, 0});
   const auto before = index.memory_bytes();
-  index.forget_before(Index{15'001});
+  index.forget_before(Index{150'001});
   for (int i = 0; i < 500; ++i) index.sweep();
-  index.forget_before(Index{19'001});
+  index.forget_before(Index{199'001});
   for (int i = 0; i < 1'024; ++i) index.sweep();
   EXPECT_EQ(index.size(), 1'000U);
   EXPECT_LT(index.memory_bytes(), before / 4);
-  for (std::uint64_t i = 19'001; i <= 20'000; ++i)
+  for (std::uint64_t i = 199'001; i <= 200'000; ++i)
     EXPECT_THAT(index.find({i * 0x9E3779B97F4A7C15ULL, i * 0xBF58476D1CE4E5B9ULL}), ElementsAre(IdPlace{Index{i}, 0}));
 }
 
