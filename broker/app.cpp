@@ -48,13 +48,11 @@ class NodePeers final : public PeerHandler {
  public:
   explicit NodePeers(Node& node) : node_(node) {}
   [[nodiscard]] wire::Hello hello() const override { return node_.hello(); }
-  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& peer) const override {
-    return node_.judge(peer);
-  }
+  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& peer) override { return node_.judge(peer); }
   void peer_up(const wire::Hello& peer) override { node_.peer_up(peer); }
   void peer_down(raft::NodeId peer) override { node_.peer_down(peer); }
-  void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) override {
-    node_.peer_message(peer, incarnation, std::move(message));
+  void peer_message(raft::NodeId peer, PeerLife life, wire::PeerMessage message) override {
+    node_.peer_message(peer, life, std::move(message));
   }
 
  private:

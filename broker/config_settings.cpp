@@ -359,6 +359,9 @@ constexpr std::array kRunning{
                                                                       "A leader whose disk hangs this long steps down"),
     ms<[](auto& c) -> auto& { return c.drain_timeout_ms; }>("drain_timeout_ms", "drain-timeout-ms",
                                                             "What a stop may spend on pending requests"),
+    count<[](auto& c) -> auto& { return c.node.digest_every_entries; }>(
+        "digest.every_entries", "digest-every-entries",
+        "Members compare what they hold every so many log entries; the same on all of them"),
     toggle<[](auto& c) -> auto& { return c.node.topics_auto_create; }>(
         "topics.auto_create", "topics-auto-create", SettingShape::value, "The first publish creates its topic"),
     count<[](auto& c) -> auto& { return c.node.pending_requests_max; }>(

@@ -119,6 +119,15 @@ asio::awaitable<std::expected<void, ChangeRefusal>> Gateway::transfer_leadership
       core_, [&node = node_, to = std::move(to)] { return node.transfer_leadership(to); });
 }
 
+asio::awaitable<std::expected<Verified, ChangeRefusal>> Gateway::verify(std::uint32_t timeout_ms) {
+  return hop_and_wait<std::expected<Verified, ChangeRefusal>>(
+      core_, [&node = node_, timeout_ms](auto done) mutable { node.verify(timeout_ms, std::move(done)); });
+}
+
+asio::awaitable<std::expected<void, ChangeRefusal>> Gateway::set_service(Service service) {
+  return hop<std::expected<void, ChangeRefusal>>(core_, [&node = node_, service] { return node.set_service(service); });
+}
+
 asio::awaitable<NodeStatus> Gateway::status() {
   return hop<NodeStatus>(core_, [&node = node_] { return node.status(); });
 }

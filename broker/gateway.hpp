@@ -45,6 +45,9 @@ class Gateway {
   boost::asio::awaitable<Changed> change_members(MemberChange change, std::uint32_t timeout_ms);
   boost::asio::awaitable<std::expected<void, ChangeRefusal>> transfer_leadership(std::string to);
 
+  boost::asio::awaitable<std::expected<Verified, ChangeRefusal>> verify(std::uint32_t timeout_ms);
+  boost::asio::awaitable<std::expected<void, ChangeRefusal>> set_service(Service service);
+
   boost::asio::awaitable<NodeStatus> status();
   boost::asio::awaitable<Counters> counters();
   boost::asio::awaitable<std::vector<TopicInfo>> topics();

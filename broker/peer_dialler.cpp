@@ -52,6 +52,14 @@ void PeerDialler::dial_now() {
   pause_.cancel();
 }
 
+void PeerDialler::move_to(const Endpoint& address) {
+  if (peer_.raft == address) return;
+  peer_.raft = address;
+  resolver_.cancel();
+  if (socket_) socket_->close("the member has moved to " + address.text());
+  dial_now();
+}
+
 asio::awaitable<void> PeerDialler::run(std::shared_ptr<PeerDialler> self) {
   while (!self->port_->stopping) {
     self->socket_ = std::make_shared<PeerSocket>(tcp::socket(self->port_->io));

@@ -27,6 +27,8 @@ class PeerDialler : public std::enable_shared_from_this<PeerDialler> {
   void stop();
   /// Ends a pause between two attempts: the member has just shown that it lives.
   void dial_now();
+  /// The member is at `address` from now on: what stands is closed, and it is dialled there.
+  void move_to(const Endpoint& address);
   /// In order. Given up if there is no connection.
   void send(std::vector<OutboundMessage> messages);
 
@@ -55,7 +57,7 @@ class PeerDialler : public std::enable_shared_from_this<PeerDialler> {
   [[nodiscard]] std::chrono::milliseconds next_pause();
 
   const std::shared_ptr<PeerPort> port_;
-  const Peer peer_;
+  Peer peer_;
   const raft::NodeId id_;
   const std::shared_ptr<QueuedBytes> queued_bytes_;
   boost::asio::ip::tcp::resolver resolver_;

@@ -67,6 +67,17 @@ void PeerLinks::connect(const std::string& node, const std::string& address) {
   });
 }
 
+void PeerLinks::moved(const std::string& node, const std::string& address) {
+  PeerPort& port = *impl_->port;
+  const auto endpoint = parse_endpoint(address);
+  const auto known = port.outlets.find(wire::node_id(node));
+  if (!endpoint) return;
+  if (known == port.outlets.end()) return connect(node, address);
+  asio::post(port.io, [impl = impl_, dialler = known->second.dialler, address = *endpoint] {
+    if (!impl->port->stopping) dialler->move_to(address);
+  });
+}
+
 Sent PeerLinks::send(raft::NodeId to, wire::PeerMessage message) {
   PeerPort& port = *impl_->port;
   const auto found = port.outlets.find(to);

@@ -29,12 +29,12 @@ class PeerHandler {
   virtual ~PeerHandler() = default;
   [[nodiscard]] virtual wire::Hello hello() const = 0;
   /// The error is the refusal, which is sent and logged.
-  [[nodiscard]] virtual std::expected<void, std::string> judge(const wire::Hello& peer) const = 0;
+  [[nodiscard]] virtual std::expected<void, std::string> judge(const wire::Hello& peer) = 0;
   /// The connection dialled to `peer` is through its handshake; or, while there is none, one from it.
   virtual void peer_up(const wire::Hello& peer) = 0;
   /// The connection that this node dialled is gone; or, while there is none, the last one from it.
   virtual void peer_down(raft::NodeId peer) = 0;
-  virtual void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) = 0;
+  virtual void peer_message(raft::NodeId peer, PeerLife life, wire::PeerMessage message) = 0;
 };
 
 struct PeerLinksConfig {
@@ -67,6 +67,7 @@ class PeerLinks final : public PeerNetwork {
   void start(PeerHandler& handler);
   Sent send(raft::NodeId to, wire::PeerMessage message) override;
   void connect(const std::string& node, const std::string& address) override;
+  void moved(const std::string& node, const std::string& address) override;
   /// Closes everything; the handler is not called any more. `stopped` runs on the core. Call once.
   void stop(std::move_only_function<void()> stopped);
 

@@ -177,7 +177,7 @@ asio::awaitable<PeerFault> PeerListener::receive(std::shared_ptr<PeerListener> s
     handed_over += outbound_cost(*message);
     batch.push_back(std::move(*message));
     if (socket->has_frame() && batch.size() < kBatchMessagesMax) continue;
-    self->hand_over(id, peer.incarnation, std::exchange(batch, {}));
+    self->hand_over(id, {.incarnation = peer.incarnation, .boot_nonce = peer.boot_nonce}, std::exchange(batch, {}));
     if (handed_over < kInboundBytesMax) continue;
     // Once through the core's queue: everything handed over before has been taken then.
     co_await asio::post(self->port_->core, asio::use_awaitable);
@@ -185,10 +185,10 @@ asio::awaitable<PeerFault> PeerListener::receive(std::shared_ptr<PeerListener> s
   }
 }
 
-void PeerListener::hand_over(raft::NodeId peer, std::uint64_t incarnation, std::vector<wire::PeerMessage> messages) {
-  asio::dispatch(port_->core, [port = port_, peer, incarnation, messages = std::move(messages)]() mutable {
+void PeerListener::hand_over(raft::NodeId peer, PeerLife life, std::vector<wire::PeerMessage> messages) {
+  asio::dispatch(port_->core, [port = port_, peer, life, messages = std::move(messages)]() mutable {
     for (wire::PeerMessage& message : messages) {
-      if (port->handler != nullptr) port->handler->peer_message(peer, incarnation, std::move(message));
+      if (port->handler != nullptr) port->handler->peer_message(peer, life, std::move(message));
     }
   });
 }

@@ -47,7 +47,7 @@ class PeerListener : public std::enable_shared_from_this<PeerListener> {
   /// Takes the connection in. A member that calls again has lost its old connection, whether or not this side has
   /// noticed. Another incarnation under the same name, a wiped folder or a stranger, must not push the member out.
   [[nodiscard]] bool admit(const wire::Hello& peer, const std::shared_ptr<PeerSocket>& socket);
-  void hand_over(raft::NodeId peer, std::uint64_t incarnation, std::vector<wire::PeerMessage> messages);
+  void hand_over(raft::NodeId peer, PeerLife life, std::vector<wire::PeerMessage> messages);
   void log_refused(const std::string& address, const std::string& why);
 
   const std::shared_ptr<PeerPort> port_;

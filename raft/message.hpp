@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -122,6 +123,14 @@ struct InstallSnapshotReply {
   friend bool operator==(const InstallSnapshotReply&, const InstallSnapshotReply&) = default;
 };
 
+/// What a member has made of the log up to `index` (DESIGN §9). Raft carries it and never looks at it.
+struct StateReport {
+  Index index;
+  std::uint64_t digest = 0;
+
+  friend bool operator==(const StateReport&, const StateReport&) = default;
+};
+
 struct Message {
   NodeId from;
   NodeId to;
@@ -132,6 +141,10 @@ struct Message {
   std::variant<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, ReadIndexRequest, ReadIndexReply,
                TimeoutNow, InstallSnapshot, InstallSnapshotReply>
       body;
+  /// Of the shell as well. A reply reports what its sender holds; a leader's request says as of which index it wants
+  /// to hear that; 0 = whatever is at hand.
+  std::optional<StateReport> report = std::nullopt;
+  Index report_wanted = {};
 
   friend bool operator==(const Message&, const Message&) = default;
 };

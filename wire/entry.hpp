@@ -146,6 +146,21 @@ inline constexpr std::size_t kFloorsMax = 1024;
 [[nodiscard]] raft::Bytes encode(const RetainEntry& entry);
 [[nodiscard]] std::expected<RetainEntry, Error> decode_retain(const raft::Bytes& data);
 
+/// DIGEST: what members have made of the log up to one index (DESIGN §9).
+struct Report {
+  raft::NodeId node;
+  std::uint64_t digest = 0;
+  friend bool operator==(const Report&, const Report&) = default;
+};
+struct DigestEntry {
+  std::uint64_t time_ms = 0;
+  raft::Index index;
+  std::vector<Report> reports;  ///< nodes ascending
+  friend bool operator==(const DigestEntry&, const DigestEntry&) = default;
+};
+[[nodiscard]] raft::Bytes encode(const DigestEntry& entry);
+[[nodiscard]] std::expected<DigestEntry, Error> decode_digest(const raft::Bytes& data);
+
 /// CONFIG: who the members are.
 enum class MemberKind : std::uint8_t {
   voter = 0,

@@ -49,6 +49,7 @@ enum class RefusalKind : std::uint8_t {
   too_large = 10,          ///< 413
   outcome_unknown = 11,    ///< 504: may or may not be stored; repeat the same request with its ids
   malformed = 12,          ///< 400
+  unfit = 13,              ///< 503: the replicas disagree; no member takes it until an operator acts
 };
 
 struct Refused {

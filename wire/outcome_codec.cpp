@@ -77,7 +77,7 @@ Claimed decode_outcome(const fbs::Claimed& table, Rules& rules) {
 
 Refused decode_outcome(const fbs::Refused& table, Rules& rules) {
   const auto detail = text_of(table.detail());
-  rules.that(table.kind() >= fbs::RefusalKind::id_reuse && table.kind() <= fbs::RefusalKind::malformed,
+  rules.that(table.kind() >= fbs::RefusalKind::id_reuse && table.kind() <= fbs::RefusalKind::unfit,
              "kind: a known one");
   rules.number(table.offset(), "offset: below 2^62");
   rules.that(detail.size() <= kDetailBytesMax, "detail: at most 4096 bytes");

@@ -24,7 +24,8 @@ Offset<fbs::Hello> create(FlatBufferBuilder& builder, const Hello& hello) {
   const auto raft_address = builder.CreateString(hello.raft_address);
   const auto http_address = builder.CreateString(hello.http_address);
   return fbs::CreateHello(builder, hello.version_min, hello.version_max, cluster_id, node, hello.incarnation,
-                          hello.boot_nonce, members, raft_address, http_address);
+                          hello.boot_nonce, members, raft_address, http_address, hello.started_term.value,
+                          hello.started_index.value);
 }
 
 struct Encoder {
@@ -80,16 +81,25 @@ std::expected<Hello, Error> decode_hello(const fbs::Hello& table) {
   rules.node_name(node, "node: 1 to 32 of [a-z0-9-]");
   rules.visible(raft_address, kAddressBytesMax, "raft_address: at most 255 visible bytes");
   rules.visible(http_address, kAddressBytesMax, "http_address: at most 255 visible bytes");
+  rules.number(table.started_term(), "started_term: below 2^62");
+  rules.number(table.started_index(), "started_index: below 2^62");
   rules.that(table.members()->size() <= kMembersMax, "members: at most 64");
   if (!rules.hold()) return rules.error();
   const auto members = texts_of(table.members());
   for (const auto member : members) rules.node_name(member, "members: names of 1 to 32 of [a-z0-9-]");
   rules.that(members_hold(members, node), "members: sorted, distinct, the node among them");
   if (!rules.hold()) return rules.error();
-  return Hello{
-      table.version_min(),      table.version_max(), std::string(cluster_id),          std::string(node),
-      table.incarnation(),      table.boot_nonce(),  {members.begin(), members.end()}, std::string(raft_address),
-      std::string(http_address)};
+  return Hello{.version_min = table.version_min(),
+               .version_max = table.version_max(),
+               .cluster_id = std::string(cluster_id),
+               .node = std::string(node),
+               .incarnation = table.incarnation(),
+               .boot_nonce = table.boot_nonce(),
+               .members = {members.begin(), members.end()},
+               .raft_address = std::string(raft_address),
+               .http_address = std::string(http_address),
+               .started_term = raft::Term{table.started_term()},
+               .started_index = raft::Index{table.started_index()}};
 }
 
 std::expected<Hello, Error> decode_hello(const Payload& payload) {

@@ -44,6 +44,9 @@ struct Hello {
   std::vector<std::string> members;  ///< names this node was started with, sorted; its own among them
   std::string raft_address;
   std::string http_address;
+  /// What the log held when this life of the node began: it cannot be less than what an earlier one has shown.
+  raft::Term started_term = {};
+  raft::Index started_index = {};
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 /// The acceptor's answer; a non-empty `refusal` says why and the connection closes.

@@ -268,15 +268,25 @@ std::expected<MessageBody, Error> decode_union(const fbs::Message& table, Rules&
       Error{Errc::unknown_type, "raft message body " + std::to_string(static_cast<unsigned>(table.body_type()))});
 }
 
+std::optional<raft::StateReport> decode_report(const fbs::StateReport* table, Rules& rules) {
+  if (table == nullptr) return std::nullopt;
+  rules.that(table->index() > 0, "report.index: not 0");
+  rules.number(table->index(), "report.index: below 2^62");
+  return raft::StateReport{raft::Index{table->index()}, table->digest()};
+}
+
 }  // namespace
 
 EncodedFrame encode_message(const raft::Message& message) {
   FlatBufferBuilder builder;
   std::vector<raft::Bytes> attachments;
   const Body body = std::visit(BodyEncoder{builder, attachments}, message.body);
-  builder.FinishSizePrefixed(fbs::CreateMessage(builder, message.from.value, message.to.value, message.term.value,
-                                                message.wall_clock_ms, body.type, body.offset),
-                             kFrameIdentifier);
+  const auto report = message.report.transform(
+      [](const raft::StateReport& said) { return fbs::StateReport(said.index.value, said.digest); });
+  builder.FinishSizePrefixed(
+      fbs::CreateMessage(builder, message.from.value, message.to.value, message.term.value, message.wall_clock_ms,
+                         body.type, body.offset, report ? &*report : nullptr, message.report_wanted.value),
+      kFrameIdentifier);
   return seal(FrameType::raft, finished(builder), std::move(attachments));
 }
 
@@ -288,12 +298,19 @@ std::expected<raft::Message, Error> decode_message(Payload& payload) {
   rules.that(table->from() != table->to(), "from and to: not the same");
   rules.number(table->term(), "term: below 2^62");
   rules.number(table->wall_clock_ms(), "wall_clock_ms: below 2^62");
+  rules.number(table->report_wanted(), "report_wanted: below 2^62");
+  const auto report = decode_report(table->report(), rules);
   if (!rules.hold()) return rules.error();
   auto body = decode_union(*table, rules, payload);
   if (!body) return std::unexpected(body.error());
   if (!rules.hold()) return rules.error();
-  return raft::Message{raft::NodeId{table->from()}, raft::NodeId{table->to()}, raft::Term{table->term()},
-                       table->wall_clock_ms(), std::move(*body)};
+  return raft::Message{.from = raft::NodeId{table->from()},
+                       .to = raft::NodeId{table->to()},
+                       .term = raft::Term{table->term()},
+                       .wall_clock_ms = table->wall_clock_ms(),
+                       .body = std::move(*body),
+                       .report = report,
+                       .report_wanted = raft::Index{table->report_wanted()}};
 }
 
 }  // namespace weir::wire

@@ -38,10 +38,12 @@ void put_frame(std::string& out, std::string_view content) {
 [[nodiscard]] std::expected<void, std::string> put_back_state(Checkpoints::Loaded& loaded, std::string_view bytes) {
   const auto founding = take_frame(bytes);
   const auto state = take_frame(bytes);
-  if (!founding || !state || !bytes.empty()) {
-    return std::unexpected("its state is not made of two frames");
+  const auto digest = take_frame(bytes);
+  if (!founding || !state || !digest || !bytes.empty()) {
+    return std::unexpected("its state is not made of three frames");
   }
   loaded.founding_data = raft::Bytes::copy_of(*founding);
+  loaded.digest_data = raft::Bytes::copy_of(*digest);
   return loaded.state.restore(*state);
 }
 
@@ -158,8 +160,8 @@ void Checkpoints::end_loading(Loading& loading, std::expected<std::optional<Load
 
 // --- taking
 
-void Checkpoints::applied(StateMachine& state, const DecodedEntry& entry, const raft::Entry& config,
-                          const raft::Bytes& founding_data) {
+void Checkpoints::applied(StateMachine& state, const Digest& digest, const DecodedEntry& entry,
+                          const raft::Entry& config, const raft::Bytes& founding_data) {
   if (!disk_.keeps_checkpoints()) {
     state.forget_delta();
     return;
@@ -172,6 +174,7 @@ void Checkpoints::applied(StateMachine& state, const DecodedEntry& entry, const 
   std::string content;
   put_frame(content, founding_data.view());
   put_frame(content, state.save());
+  put_frame(content, digest.save());
   // Until the save has succeeded the delta is owed: the state machine has given it away.
   put_frame(pending_delta_, state.take_delta());
   applied_bytes_ = 0;

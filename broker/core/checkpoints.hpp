@@ -4,7 +4,7 @@
 // To the store (storage::Checkpoint) the bytes mean nothing. Here they are made of frames, each a length (u64, lowest
 // byte first) and so many bytes:
 //
-//     state   the founding CONFIG entry's data | StateMachine::save
+//     state   the founding CONFIG entry's data | StateMachine::save | Digest::save
 //     delta   StateMachine::take_delta, one frame for each; several after a save that failed
 //
 // The founding CONFIG goes along because a member that joins later is founded with it (wire::Found), when the log's
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "broker/core/decoded_entry.hpp"
+#include "broker/core/digest.hpp"
 #include "broker/core/ports.hpp"
 #include "broker/core/state_machine.hpp"
 
@@ -47,6 +48,7 @@ class Checkpoints {
     raft::Term term;
     raft::Entry config;         ///< in force at `index`
     raft::Bytes founding_data;  ///< of the founding CONFIG entry
+    raft::Bytes digest_data;    ///< what Digest::save gave
   };
   using LoadDone = std::move_only_function<void(std::expected<std::optional<Loaded>, std::string>)>;
   /// The state as of the newest checkpoint on disk; nullopt if there is none. The error says what is wrong with it.
@@ -54,7 +56,7 @@ class Checkpoints {
 
   // --- taking
   /// An entry was applied to `state`. Takes a checkpoint if it is time for one and the last has been saved.
-  void applied(StateMachine& state, const DecodedEntry& entry, const raft::Entry& config,
+  void applied(StateMachine& state, const Digest& digest, const DecodedEntry& entry, const raft::Entry& config,
                const raft::Bytes& founding_data);
   /// The newest that is durable; 0 = none.
   [[nodiscard]] raft::Index newest() const { return newest_; }

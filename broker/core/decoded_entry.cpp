@@ -34,6 +34,8 @@ template <class Decoded>
       return to_content(wire::decode_config(entry.data));
     case raft::Command::retain:
       return to_content(wire::decode_retain(entry.data));
+    case raft::Command::digest:
+      return to_content(wire::decode_digest(entry.data));
     default:
       // Rolling upgrade rule (DESIGN §3): skipping what others may act on would let replicas differ.
       return std::unexpected("command " + std::to_string(static_cast<unsigned>(entry.command)) +
@@ -53,6 +55,9 @@ std::uint64_t DecodedEntry::time_ms() const {
   if (const auto* floors = retain()) {
     return floors->time_ms;
   }
+  if (const auto* reports = digest()) {
+    return reports->time_ms;
+  }
   return 0;
 }
 
@@ -68,6 +73,7 @@ std::expected<DecodedEntryPtr, std::string> decode(const raft::Entry& entry) {
   return std::make_shared<const DecodedEntry>(DecodedEntry{.index = entry.index,
                                                            .term = entry.term,
                                                            .command = entry.command,
+                                                           .checksum = entry.checksum,
                                                            .data_bytes = entry.data.size(),
                                                            .content = std::move(*content)});
 }

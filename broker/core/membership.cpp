@@ -43,6 +43,13 @@ std::expected<wire::ConfigEntry, ChangeRefusal> changed(wire::ConfigEntry config
         return refused(ChangeRefusalKind::not_connected,
                        name + " has not been heard; start it with --peers that name the members, then add it");
       }
+      for (const auto& [expected, said] : {std::pair(&change.raft_address, &hello->raft_address),
+                                           std::pair(&change.http_address, &hello->http_address)}) {
+        if (!expected->empty() && *expected != *said) {
+          return refused(ChangeRefusalKind::conflict, name + " says it is reached at " + *said + ", not at " +
+                                                          *expected + "; start it with that address to advertise");
+        }
+      }
       const bool stays = change.action == MemberAction::add_learner;
       config.members.push_back(to_member(*hello, stays ? MemberKind::learner : MemberKind::joining));
       return config;
@@ -70,7 +77,8 @@ std::expected<wire::ConfigEntry, ChangeRefusal> changed(wire::ConfigEntry config
 }
 
 std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft::NodeId self, const Peers& peers,
-                                           const std::set<raft::NodeId>& caught_up) {
+                                           const std::set<raft::NodeId>& caught_up,
+                                           const std::set<raft::NodeId>& older_copies) {
   for (std::size_t i = 0; i < config.members.size(); ++i) {
     const wire::Member& member = config.members[i];
     const auto peer = peers.find(member.node);
@@ -84,6 +92,10 @@ std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft
       after->kind = MemberKind::voter;
     } else if (member.kind == MemberKind::awaited && is_empty) {
       after = to_member(peer->second, MemberKind::joining);
+    } else if (member.kind != MemberKind::awaited && older_copies.contains(member.node) &&
+               !is_last_voter(config, member)) {
+      after = member;
+      after->kind = MemberKind::awaited;
     }
     if (after) {
       wire::ConfigEntry next = config;

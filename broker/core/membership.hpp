@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "raft/types.hpp"
 #include "wire/entry.hpp"
@@ -26,6 +27,9 @@ enum class MemberAction : std::uint8_t {
 struct MemberChange {
   MemberAction action = MemberAction::add;
   std::string node;  ///< its name
+  /// Of one that is added, where the operator expects it; empty = wherever it says it is.
+  std::string raft_address = {};
+  std::string http_address = {};
 };
 
 enum class ChangeRefusalKind : std::uint8_t {
@@ -42,6 +46,19 @@ struct ChangeRefusal {
   std::string detail;
 };
 
+enum class Service : std::uint8_t { normal = 1, drained = 2 };
+
+/// What members hold as of one index.
+struct Verified {
+  raft::Index index;
+  raft::Position position;  ///< of the last event up to there
+  std::uint64_t digest = 0;
+  std::vector<std::string> agree;        ///< hold what `digest` says: most of those that answered
+  std::vector<std::string> differ;       ///< hold something else
+  std::vector<std::string> unreachable;  ///< could not be asked
+};
+using VerifyDone = std::move_only_function<void(std::expected<Verified, ChangeRefusal>)>;
+
 /// The index of the CONFIG entry, once it is committed and applied.
 using ChangeDone = std::move_only_function<void(std::expected<raft::Index, ChangeRefusal>)>;
 
@@ -56,9 +73,11 @@ using Peers = std::map<raft::NodeId, wire::Hello>;
 /// The next change that nobody needs to ask for, if there is one:
 ///  - a member that shows up with an empty data folder goes, to be awaited with its new incarnation (FAULTS 24);
 ///  - one that is awaited comes back as a learner;
+///  - one that came back with an older copy of its data goes, and is awaited until it comes empty (FAULTS 25);
 ///  - a joining learner that is caught up becomes a voter.
 /// One member at a time; one change at a time is Raft's to keep.
 [[nodiscard]] std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft::NodeId self,
-                                                         const Peers& peers, const std::set<raft::NodeId>& caught_up);
+                                                         const Peers& peers, const std::set<raft::NodeId>& caught_up,
+                                                         const std::set<raft::NodeId>& older_copies);
 
 }  // namespace weir::broker

@@ -25,7 +25,7 @@ void Node::drain(std::uint32_t timeout_ms, std::move_only_function<void()> done)
 wire::Hello Node::hello() const {
   return impl_->hello();
 }
-std::expected<void, std::string> Node::judge(const wire::Hello& hello) const {
+std::expected<void, std::string> Node::judge(const wire::Hello& hello) {
   return impl_->judge(hello);
 }
 void Node::peer_up(const wire::Hello& peer) {
@@ -34,8 +34,8 @@ void Node::peer_up(const wire::Hello& peer) {
 void Node::peer_down(raft::NodeId peer) {
   impl_->peer_down(peer);
 }
-void Node::peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) {
-  impl_->peer_message(peer, incarnation, std::move(message));
+void Node::peer_message(raft::NodeId peer, PeerLife life, wire::PeerMessage message) {
+  impl_->peer_message(peer, life, std::move(message));
 }
 
 void Node::publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done) {
@@ -74,6 +74,13 @@ void Node::change_members(const MemberChange& change, std::uint32_t timeout_ms, 
 }
 std::expected<void, ChangeRefusal> Node::transfer_leadership(const std::string& to) {
   return impl_->transfer_leadership(to);
+}
+
+void Node::verify(std::uint32_t timeout_ms, VerifyDone done) {
+  impl_->verify(timeout_ms, std::move(done));
+}
+std::expected<void, ChangeRefusal> Node::set_service(Service service) {
+  return impl_->set_service(service);
 }
 
 NodeStatus Node::status() const {

@@ -55,6 +55,9 @@ struct NodeConfig {
   std::uint64_t log_entries_kept = UINT64_MAX;
   /// What one message brings of a snapshot at the most: other messages to that follower wait no longer than it takes.
   std::size_t snapshot_piece_bytes = std::size_t{1} << 20U;
+  /// Replicas compare what they hold at every so many entries (DESIGN §9). The same on all members, or they leave
+  /// their marks at different places and compare nothing.
+  std::uint64_t digest_every_entries = 1'024;
   bool topics_auto_create = true;
   RetentionLimits retention;
   Readmission readmission = Readmission::automatic;
@@ -94,13 +97,13 @@ class Node {
   /// What this node says in a handshake.
   [[nodiscard]] wire::Hello hello() const;
   /// Judges a peer's Hello (or Welcome's hello): protocol, cluster id, name, incarnation against CONFIG. The error is
-  /// the refusal that is sent and logged.
-  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& hello) const;
+  /// the refusal that is sent and logged. Remembers who came with an older copy of its data than it had shown.
+  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& hello);
   /// A connection to (dialled by us) or from `peer` is through its handshake / is gone.
   void peer_up(const wire::Hello& peer);
   void peer_down(raft::NodeId peer);
-  /// From a connection whose handshake named `peer` with `incarnation`.
-  void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message);
+  /// From a connection whose handshake named `peer` in this life.
+  void peer_message(raft::NodeId peer, PeerLife life, wire::PeerMessage message);
 
   // --- writing (on any node; forwarded to the leader if need be)
   using OutcomeDone = std::move_only_function<void(wire::Outcome)>;
@@ -130,6 +133,12 @@ class Node {
   /// Asks the leader to hand over to the member of that name; empty: to whoever has most of the log. It happens, or is
   /// given up, within an election timeout.
   [[nodiscard]] std::expected<void, ChangeRefusal> transfer_leadership(const std::string& to);
+
+  /// Asks all members what they hold as of one index, now; at the latest after timeout_ms with those that answered.
+  void verify(std::uint32_t timeout_ms, VerifyDone done);
+  /// For maintenance, until it is put back into service or starts again: this node takes no writes and leads only while
+  /// nobody else can. It votes and serves reads as before.
+  [[nodiscard]] std::expected<void, ChangeRefusal> set_service(Service service);
 
   // --- watching
   [[nodiscard]] NodeStatus status() const;

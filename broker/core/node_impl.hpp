@@ -16,11 +16,14 @@
 #include "broker/core/coalescer.hpp"
 #include "broker/core/configuration.hpp"
 #include "broker/core/decoded_entry.hpp"
+#include "broker/core/digest.hpp"
+#include "broker/core/digest_reports.hpp"
 #include "broker/core/forwarder.hpp"
 #include "broker/core/log_reader.hpp"
 #include "broker/core/log_time.hpp"
 #include "broker/core/membership.hpp"
 #include "broker/core/node.hpp"
+#include "broker/core/peer_history.hpp"
 #include "broker/core/read_barriers.hpp"
 #include "broker/core/replica.hpp"
 #include "broker/core/state_machine.hpp"
@@ -40,10 +43,10 @@ class Node::Impl {
 
   // --- peers (node_peers.cpp)
   [[nodiscard]] wire::Hello hello() const;
-  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& hello) const;
+  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& hello);
   void peer_up(const wire::Hello& peer);
   void peer_down(raft::NodeId peer);
-  void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message);
+  void peer_message(raft::NodeId peer, const PeerLife& life, wire::PeerMessage message);
 
   // --- writing (node_writes.cpp)
   void publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done);
@@ -66,6 +69,11 @@ class Node::Impl {
   // --- members (node_membership.cpp)
   void change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done);
   [[nodiscard]] std::expected<void, ChangeRefusal> transfer_leadership(const std::string& to);
+
+  [[nodiscard]] std::expected<void, ChangeRefusal> set_service(Service service);
+
+  // --- what replicas hold (node_digest.cpp)
+  void verify(std::uint32_t timeout_ms, VerifyDone done);
 
   // --- watching (node_status.cpp)
   [[nodiscard]] NodeStatus status() const;
@@ -90,6 +98,18 @@ class Node::Impl {
     ChangeDone done;
   };
 
+  struct Verification {
+    raft::Index target;
+    raft::Position position;  ///< as of target, once that is applied here
+    std::uint64_t deadline_us = 0;
+    VerifyDone done;
+  };
+  /// Of a peer that came with an older copy of its data folder.
+  struct SetBack {
+    std::uint64_t incarnation = 0;
+    std::string why;
+  };
+
   [[nodiscard]] OwnIdentity own_identity() const;
   /// CONFIG names this node in this life.
   [[nodiscard]] bool is_member() const;
@@ -99,6 +119,8 @@ class Node::Impl {
   void enter_membership();
   void answer_change();
   void tend_members();
+  /// A drained leader looks for somebody to take over.
+  void tend_service();
   /// Leader: proposes that what has outlived its retention goes.
   void tend_retention();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
@@ -114,12 +136,30 @@ class Node::Impl {
   // --- checkpoints and snapshots (node_snapshots.cpp)
   void load_checkpoints();
   [[nodiscard]] std::expected<void, std::string> begin_behind(const Checkpoints::Loaded& loaded);
-  void restore(StateMachine state);
+  void restore(Checkpoints::Loaded loaded);
   void on_installing(const raft::Snapshot& snapshot);
   void on_installed();
   void take_over(Checkpoints::Loaded loaded);
   void trim_log();
   void dropped(const std::expected<void, storage::Error>& result);
+
+  // --- what replicas hold (node_digest.cpp)
+  void stamp(raft::Message& message) const;
+  void hear_report(const raft::Message& message);
+  void digest_applied(const DecodedEntry& entry, const Applied& applied);
+  void take_verdict(const wire::DigestEntry& reports, const wire::ConfigEntry& config);
+  /// Leader: has reports compared, if there are any to compare.
+  void tend_digests();
+  [[nodiscard]] std::vector<wire::Report> reports_as_of(raft::Index index) const;
+  [[nodiscard]] bool is_heard(raft::NodeId node) const;
+  /// Why writes are refused; empty while the replicas are not in dispute.
+  [[nodiscard]] std::string dispute_text() const;
+  [[nodiscard]] std::optional<raft::Index> index_to_compare() const;
+  [[nodiscard]] bool has_heard_all(raft::Index index) const;
+  void propose_comparison(raft::Index index);
+  void answer_verify();
+  [[nodiscard]] Verified verified() const;
+  void abandon_verify(const std::string& why);
 
   void enter(Phase phase, std::string why);
   void fail(const std::string& why);
@@ -135,7 +175,7 @@ class Node::Impl {
   void on_applied(const DecodedEntry& entry, Applied& applied);
   void on_settled();
 
-  void on_raft_message(raft::NodeId peer, std::uint64_t incarnation, raft::Message message);
+  void on_raft_message(raft::NodeId peer, const PeerLife& life, raft::Message message);
   void on_found(raft::NodeId peer, const wire::Found& found);
   void on_forward(raft::NodeId peer, wire::Forward forward);
   [[nodiscard]] const wire::Member* member(raft::NodeId node) const;
@@ -144,7 +184,11 @@ class Node::Impl {
   [[nodiscard]] bool shares_cluster(raft::NodeId peer) const;
   /// The peer has shown itself as a member of another cluster.
   [[nodiscard]] bool is_foreign(raft::NodeId peer) const;
+  void reach(const std::string& name, const std::string& address);
   void help_found(const wire::Hello& peer);
+  [[nodiscard]] std::expected<void, std::string> judge_copy(const wire::Hello& hello);
+  /// The data folder of this member is an older copy of the one that it had.
+  [[nodiscard]] const SetBack* set_back(const wire::Member& member) const;
 
   void submit(WriteJob job);
   void give_back(WriteJob job);
@@ -166,6 +210,9 @@ class Node::Impl {
 
   NodeConfig config_;
   storage::Identity identity_;
+  /// What the log held when this life began; said in every Hello.
+  raft::Term started_term_;
+  raft::Index started_index_;
   raft::Recovered recovered_;
   Disk& disk_;
   PeerNetwork& network_;
@@ -179,6 +226,7 @@ class Node::Impl {
   LogTime log_time_;
   EntryCache cache_;
   StateMachine state_;
+  Digest digest_;
   Checkpoints checkpoints_;
   LogReader reader_;
   Waiters waiters_;
@@ -200,7 +248,16 @@ class Node::Impl {
   std::unique_ptr<Applier> applier_;
   std::unique_ptr<Coalescer> coalescer_;
 
-  Peers peers_;                           ///< the latest hello of each peer that is connected
+  HeardReports heard_reports_;             ///< on the leader
+  raft::Index digest_proposed_;            ///< the latest DIGEST entry of this leader; no new one before it is applied
+  std::uint64_t uncompared_since_us_ = 0;  ///< a mark waits for reports since then; 0 = none
+  std::map<raft::NodeId, std::string> damaged_;  ///< by the latest comparison, and what it said
+  std::optional<Verification> verification_;
+  PeerHistory history_;
+  std::map<raft::NodeId, SetBack> set_back_;
+  std::map<std::string, std::string> addresses_;  ///< by name: what the network was told
+  bool drained_ = false;                          ///< by an operator
+  Peers peers_;                                   ///< the latest hello of each peer that is connected
   std::set<raft::NodeId> to_be_founded_;  ///< empty members that CONFIG names: they get Found until they speak Raft
   std::list<AppliedWait> applied_waits_;
   std::optional<Drain> drain_;

@@ -25,6 +25,8 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
                  PeerNetwork& network, Clock& clock, Founding founding, NodeEvents events)
     : config_(std::move(config)),
       identity_(std::move(identity)),
+      started_term_(recovered.hard_state.current_term),
+      started_index_(recovered.last_index),
       recovered_(std::move(recovered)),
       disk_(disk),
       network_(network),
@@ -33,6 +35,7 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
       events_(std::move(events)),
       self_(wire::node_id(config_.name)),
       cache_(config_.entry_cache_bytes),
+      digest_(config_.digest_every_entries),
       checkpoints_(disk_, {.applied_bytes = config_.checkpoint_bytes, .delta_bytes = config_.checkpoint_delta_bytes},
                    checkpoint_hooks()),
       reader_(state_, cache_, disk_, [this](const std::string& why) { fail(why); }),
@@ -155,9 +158,12 @@ void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
                                        disk_, network_, clock_, log_time_, replica_hooks());
   applier_ = std::make_unique<Applier>(state_, cache_, replica_->raft(), disk_, applier_hooks());
   if (loaded_) {
-    restore(std::move(loaded_->state));
-    applier_->resume(std::move(loaded_->config));
-    loaded_.reset();
+    raft::Entry in_force = std::move(loaded_->config);
+    restore(*std::exchange(loaded_, std::nullopt));
+    if (phase_ == Phase::failed) {
+      return;
+    }
+    applier_->resume(std::move(in_force));
   }
   coalescer_ =
       std::make_unique<Coalescer>(*replica_, log_time_, clock_, [this](WriteJob job) { give_back(std::move(job)); });
@@ -190,6 +196,7 @@ Replica::Hooks Node::Impl::replica_hooks() {
           [this](const raft::Message& message) {
             return is_current(message.to) || (is_reply(message) && shares_cluster(message.to));
           },
+      .stamp = [this](raft::Message& message) { stamp(message); },
       .before_install = [this](std::move_only_function<void()> install) { checkpoints_.when_idle(std::move(install)); },
       .installing = [this](const raft::Snapshot& snapshot) { on_installing(snapshot); },
       .installed = [this] { on_installed(); },
@@ -260,6 +267,8 @@ void Node::Impl::tick() {
   if (ticks_ % kTicksPerFound == 0) {
     tick_found();
     tend_members();
+    tend_digests();
+    tend_service();
   }
   if (ticks_ % kTicksPerRetention == 0) {
     tend_retention();
@@ -271,6 +280,7 @@ void Node::Impl::tick() {
     }
     answer_applied_waits();
     answer_change();
+    answer_verify();
   }
   settle();
   if (!replica_ && !barriers_.empty()) {
@@ -355,6 +365,7 @@ void Node::Impl::fail(const std::string& why) {
     PendingChange change = *std::exchange(pending_change_, std::nullopt);
     change.done(std::unexpected(ChangeRefusal{.kind = ChangeRefusalKind::outcome_unknown, .detail = why}));
   }
+  abandon_verify("this node stopped: " + why);
   if (coalescer_) {
     coalescer_->abandon("this node stopped: " + why);
   }

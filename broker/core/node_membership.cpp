@@ -67,7 +67,7 @@ void Node::Impl::follow_configuration(raft::Index index) {
 void Node::Impl::members_changed() {
   for (const auto& member : cluster_->members) {
     if (member.node != self_) {
-      network_.connect(member.name, member.raft_address);
+      reach(member.name, member.raft_address);
     }
   }
   for (const auto& [node, peer] : peers_) {
@@ -152,6 +152,40 @@ std::expected<void, ChangeRefusal> Node::Impl::transfer_leadership(const std::st
   return {};
 }
 
+std::expected<void, ChangeRefusal> Node::Impl::set_service(Service service) {
+  const auto refuse = [this](const std::string& why) {
+    return std::unexpected(ChangeRefusal{.kind = ChangeRefusalKind::conflict, .detail = config_.name + ' ' + why});
+  };
+  if (service == Service::normal) {
+    if (drained_) {
+      drained_ = false;
+      enter_membership();
+    }
+    return {};
+  }
+  if (drained_) {
+    return {};
+  }
+  if (phase_ != Phase::running) {
+    return refuse("is " + std::string(to_string(phase_)) + ": " + why_);
+  }
+  const auto& voters = replica_->raft().configuration().voters;
+  if (voters.size() == 1 && voters.front() == self_) {
+    return refuse("is the only voter: drained, nobody would take writes; to stop it, send it SIGTERM");
+  }
+  drained_ = true;
+  enter(Phase::draining, "drained by an operator, until it is put back into service or starts again");
+  tend_service();
+  return {};
+}
+
+void Node::Impl::tend_service() {
+  if (drained_ && replica_->leads()) {
+    replica_->transfer_leadership();
+    settle();
+  }
+}
+
 // --- by itself
 
 /// The leader brings wiped members back and promotes those that are caught up (DESIGN §5).
@@ -165,9 +199,15 @@ void Node::Impl::tend_members() {
       caught_up.insert(view.node);
     }
   }
+  const bool by_hand = config_.readmission == Readmission::by_hand;
+  std::set<raft::NodeId> older_copies;
+  for (const auto& member : cluster_->members) {
+    if (set_back(member) != nullptr && !by_hand) {
+      older_copies.insert(member.node);
+    }
+  }
   static const Peers kNobodyHeard;
-  const Peers& heard = config_.readmission == Readmission::by_hand ? kNobodyHeard : peers_;
-  if (const auto next = next_step(*cluster_, self_, heard, caught_up)) {
+  if (const auto next = next_step(*cluster_, self_, by_hand ? kNobodyHeard : peers_, caught_up, older_copies)) {
     // Refused while another change is under way: then it is tried again.
     static_cast<void>(replica_->change_membership(to_proposal(*next, own_identity())));
   }

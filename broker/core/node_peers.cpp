@@ -21,10 +21,12 @@ wire::Hello Node::Impl::hello() const {
           .boot_nonce = config_.boot_nonce,
           .members = config_.members,
           .raft_address = config_.raft_address,
-          .http_address = config_.http_address};
+          .http_address = config_.http_address,
+          .started_term = started_term_,
+          .started_index = started_index_};
 }
 
-std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) const {
+std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) {
   if (hello.version_min > wire::kProtocolVersion || hello.version_max < wire::kProtocolVersion) {
     return std::unexpected("protocol versions " + std::to_string(hello.version_min) + "-" +
                            std::to_string(hello.version_max) + " and " + std::to_string(wire::kProtocolVersion) +
@@ -56,7 +58,30 @@ std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) con
                            "' comes with another data folder than the member of that name; "
                            "it must be removed and admitted anew");
   }
-  return {};
+  return judge_copy(hello);
+}
+
+/// FAULTS 25: what a member acknowledged and has no more may be what a majority hangs on. So it counts for nothing
+/// until it comes back empty.
+std::expected<void, std::string> Node::Impl::judge_copy(const wire::Hello& hello) {
+  const raft::NodeId node = wire::node_id(hello.node);
+  const auto why = history_.contradiction(hello);
+  if (!why) {
+    set_back_.erase(node);
+    return {};
+  }
+  const bool is_news = set_back_.insert_or_assign(node, SetBack{.incarnation = hello.incarnation, .why = *why}).second;
+  const std::string text = "'" + hello.node + "' comes with an older copy of its data folder (" + *why +
+                           "): it does not count; stop it, remove the folder and start it empty";
+  if (is_news && events_.notice) {
+    events_.notice(text);
+  }
+  return std::unexpected(text);
+}
+
+const Node::Impl::SetBack* Node::Impl::set_back(const wire::Member& member) const {
+  const auto known = set_back_.find(member.node);
+  return known != set_back_.end() && known->second.incarnation == member.incarnation ? &known->second : nullptr;
 }
 
 const wire::Member* Node::Impl::member(raft::NodeId node) const {
@@ -72,7 +97,7 @@ bool Node::Impl::is_current(raft::NodeId peer) const {
   const auto* known = member(peer);
   const auto connected = peers_.find(peer);
   return known != nullptr && known->kind != wire::MemberKind::awaited && connected != peers_.end() &&
-         connected->second.incarnation == known->incarnation && !is_foreign(peer);
+         connected->second.incarnation == known->incarnation && !is_foreign(peer) && set_back(*known) == nullptr;
 }
 
 bool Node::Impl::shares_cluster(raft::NodeId peer) const {
@@ -93,7 +118,7 @@ void Node::Impl::peer_up(const wire::Hello& peer) {
   bootstrap_.met(peer);
   if (cluster_) {
     if (member(node) == nullptr) {
-      network_.connect(peer.node, peer.raft_address);  // it waits to be added, or is a member by entries yet to come
+      reach(peer.node, peer.raft_address);  // it waits to be added, or is a member by entries yet to come
     }
     help_found(peer);
     return;
@@ -141,12 +166,23 @@ void Node::Impl::peer_down(raft::NodeId peer) {
   forwarder_.peer_lost(peer);
 }
 
-void Node::Impl::peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) {
+/// What was given at start stands until CONFIG says that the member has moved.
+void Node::Impl::reach(const std::string& name, const std::string& address) {
+  const auto known = addresses_.find(name);
+  if (known == addresses_.end()) {
+    network_.connect(name, address);
+  } else if (known->second != address) {
+    network_.moved(name, address);
+  }
+  addresses_[name] = address;
+}
+
+void Node::Impl::peer_message(raft::NodeId peer, const PeerLife& life, wire::PeerMessage message) {
   if (phase_ == Phase::failed) {
     return;
   }
   if (auto* raft_message = std::get_if<raft::Message>(&message)) {
-    on_raft_message(peer, incarnation, std::move(*raft_message));
+    on_raft_message(peer, life, std::move(*raft_message));
   } else if (const auto* founding = std::get_if<wire::Found>(&message)) {
     on_found(peer, *founding);
   } else if (auto* forward = std::get_if<wire::Forward>(&message)) {
@@ -157,20 +193,30 @@ void Node::Impl::peer_message(raft::NodeId peer, std::uint64_t incarnation, wire
   settle();
 }
 
-void Node::Impl::on_raft_message(raft::NodeId peer, std::uint64_t incarnation, raft::Message message) {
+void Node::Impl::on_raft_message(raft::NodeId peer, const PeerLife& life, raft::Message message) {
   const auto* known = member(peer);
-  const bool counts = known != nullptr && known->incarnation == incarnation && known->kind != wire::MemberKind::awaited;
+  const bool counts = known != nullptr && known->incarnation == life.incarnation &&
+                      known->kind != wire::MemberKind::awaited && set_back(*known) == nullptr;
   // Thesis §4.1: a request is answered even if CONFIG here does not name the sender yet.
-  const bool asks = !is_reply(message) && shares_cluster(peer) && peers_.at(peer).incarnation == incarnation;
-  if (!replica_ || !(counts || asks) || is_foreign(peer) || message.from != peer || message.to != self_ ||
-      !decode_configurations(message, own_identity())) {
+  const bool asks = !is_reply(message) && shares_cluster(peer) && peers_.at(peer).incarnation == life.incarnation;
+  if (!replica_ || !(counts || asks) || is_foreign(peer) || message.from != peer || message.to != self_) {
     ++counters_.messages_refused;
     return;
   }
+  if (const auto decoded = decode_configurations(message, own_identity()); !decoded) {
+    ++counters_.messages_refused;
+    // Rolling upgrade rule (DESIGN §3). A leader of the past may say what it likes: nobody follows it.
+    if (message.term >= replica_->raft().current_term()) {
+      fail("the leader's log has a CONFIG entry that cannot be read here: " + decoded.error() + "; upgrade this node");
+    }
+    return;
+  }
   to_be_founded_.erase(peer);
+  history_.heard(peer, life, message);
   if (peer == replica_->raft().leader()) {
     leader_heard_us_ = clock_.steady_us();
   }
+  hear_report(message);
   replica_->step(std::move(message));
 }
 

@@ -56,8 +56,12 @@ std::expected<void, std::string> Node::Impl::begin_behind(const Checkpoints::Loa
   return {};
 }
 
-void Node::Impl::restore(StateMachine state) {
-  state_ = std::move(state);
+void Node::Impl::restore(Checkpoints::Loaded loaded) {
+  state_ = std::move(loaded.state);
+  if (auto digest = digest_.restore(loaded.digest_data.view()); !digest || digest_.index() != loaded.index) {
+    fail("the checkpoint of entry " + std::to_string(loaded.index.value) + ": " +
+         (digest ? "its digest is of entry " + std::to_string(digest_.index().value) : digest.error()));
+  }
   log_time_.at_least(state_.time_ms());
 }
 
@@ -103,7 +107,11 @@ void Node::Impl::take_over(Checkpoints::Loaded loaded) {
   founding_config_ = *std::move(founding);
   founding_data_ = loaded.founding_data;
   const raft::Index reached = loaded.index;
-  restore(std::move(loaded.state));
+  raft::Entry in_force = std::move(loaded.config);
+  restore(std::move(loaded));
+  if (phase_ == Phase::failed) {
+    return;
+  }
   coalescer_->skipped(reached);
   advanced_.clear();
   for (std::uint64_t i = 0; i < state_.topic_count(); ++i) {
@@ -114,7 +122,7 @@ void Node::Impl::take_over(Checkpoints::Loaded loaded) {
     change.done(std::unexpected(ChangeRefusal{.kind = ChangeRefusalKind::outcome_unknown,
                                               .detail = "this node got a snapshot in place of the entry"}));
   }
-  applier_->resume(std::move(loaded.config));
+  applier_->resume(std::move(in_force));
   on_settled();
 }
 

@@ -19,6 +19,8 @@ NodeStatus Node::Impl::status() const {
   status.cluster_id = identity_.cluster_id;
   status.applied_index = state_.applied_index();
   status.position = state_.last_position();
+  status.compared_index = digest_.compared_index();
+  status.writes_refused = dispute_text();
   if (!replica_) {
     return status;
   }
@@ -51,7 +53,8 @@ MemberStatus Node::Impl::member_status(const wire::Member& member) const {
                       .role = raft::Role::follower,
                       .match_index = std::nullopt,
                       .kind = member.kind,
-                      .healthy = std::nullopt};
+                      .healthy = std::nullopt,
+                      .why = {}};
   const auto connected = peers_.find(member.node);
   if (connected != peers_.end() && connected->second.incarnation == member.incarnation) {
     status.http_address = connected->second.http_address;
@@ -64,6 +67,15 @@ MemberStatus Node::Impl::member_status(const wire::Member& member) const {
   } else if (member.node == raft.leader()) {
     status.role = raft::Role::leader;
   }
+  if (const auto damaged = damaged_.find(member.node); damaged != damaged_.end()) {
+    status.why = damaged->second;
+  } else if (const auto* older = set_back(member)) {
+    status.why = "it came back with an older copy of its data: " + older->why;
+  }
+  if (!status.why.empty()) {
+    status.healthy = false;
+    return status;
+  }
   if (raft.role() != raft::Role::leader) {
     return status;
   }
@@ -75,7 +87,7 @@ MemberStatus Node::Impl::member_status(const wire::Member& member) const {
   const auto views = raft.progress();
   if (const auto view = std::ranges::find(views, member.node, &raft::ProgressView::node); view != views.end()) {
     status.match_index = view->match_index;
-    status.healthy = view->recently_active && is_current(member.node);
+    status.healthy = is_heard(member.node);
   }
   return status;
 }

@@ -65,7 +65,14 @@ std::optional<wire::Refused> Node::Impl::admit(std::size_t bytes) const {
     return refusal(wire::RefusalKind::no_leader, "this node stopped: " + why_);
   }
   if (phase_ == Phase::draining) {
-    return refusal(wire::RefusalKind::draining, "this node is shutting down; ask another member");
+    return refusal(wire::RefusalKind::draining, drained_ ? "this node is drained for maintenance; ask another member"
+                                                         : "this node is shutting down; ask another member");
+  }
+  if (phase_ == Phase::waiting) {
+    return refusal(wire::RefusalKind::no_leader, why_ + "; ask a member");
+  }
+  if (digest_.dispute()) {
+    return refusal(wire::RefusalKind::unfit, dispute_text());
   }
   if (disk_.space() == storage::DiskSpace::nearly_full) {
     return refusal(wire::RefusalKind::disk_full,
@@ -132,6 +139,10 @@ void Node::Impl::on_event(const raft::Event& event) {
 }
 
 void Node::Impl::on_role(const raft::RoleChanged& changed) {
+  heard_reports_.clear();
+  digest_proposed_ = {};
+  uncompared_since_us_ = 0;
+  answer_verify();
   if (changed.role == raft::Role::leader) {
     ++counters_.leader_changes;
     forwarder_.leader_is(self_);
@@ -149,8 +160,12 @@ void Node::Impl::on_applied(const DecodedEntry& entry, Applied& applied) {
   counters_.events_stored += applied.stored;
   counters_.events_duplicate += applied.duplicates;
   log_time_.at_least(state_.time_ms());
+  digest_applied(entry, applied);
+  if (phase_ == Phase::failed) {
+    return;  // what this node has made of the log is not to be saved, nor told
+  }
   // Before anybody is answered: those who are may come back with more.
-  checkpoints_.applied(state_, entry, applier_->config(), founding_data_);
+  checkpoints_.applied(state_, digest_, entry, applier_->config(), founding_data_);
   coalescer_->applied(entry, applied.outcomes);
   advanced_.insert(advanced_.end(), applied.topics.begin(), applied.topics.end());
 }

@@ -71,6 +71,12 @@ enum class Sent : std::uint8_t {
   dropped = 2,  ///< no connection, or the queue is full: it will not arrive
 };
 
+/// Whose word a message is: which data folder, and which start of the process.
+struct PeerLife {
+  std::uint64_t incarnation = 0;
+  std::uint64_t boot_nonce = 0;
+};
+
 class PeerNetwork {
  public:
   virtual ~PeerNetwork() = default;
@@ -79,6 +85,8 @@ class PeerNetwork {
   /// `node` (a name) is a member: it is dialled at this host:port from now on, unless it is already. Nothing to do for
   /// a network that reaches everybody anyway.
   virtual void connect(const std::string& /*node*/, const std::string& /*address*/) {}
+  /// The member has moved: it is dialled at this host:port from now on, and where it was no more.
+  virtual void moved(const std::string& /*node*/, const std::string& /*address*/) {}
 };
 
 class Clock {

@@ -170,6 +170,7 @@ void Replica::send(std::vector<raft::Message> messages) {
   for (auto& message : messages) {
     if (hooks_.may_send(message)) {
       message.wall_clock_ms = clock_.wall_ms();
+      hooks_.stamp(message);
       const raft::NodeId to = message.to;
       // A dropped message is a lost one: Raft sends again.
       static_cast<void>(network_.send(to, std::move(message)));

@@ -30,6 +30,8 @@ class Replica {
     std::function<void(const storage::Error&)> failed;
     /// May this message leave (a request: to the incarnation that CONFIG names)?
     std::function<bool(const raft::Message&)> may_send;
+    /// What the node itself has to say in it, just before it leaves.
+    std::function<void(raft::Message&)> stamp;
     /// Runs it as soon as no checkpoint is being saved or read: an install must not meet one.
     std::function<void(std::move_only_function<void()>)> before_install;
     /// The snapshot is taking the place of the log: nothing is applied until the state is that of the snapshot.

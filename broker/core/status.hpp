@@ -19,7 +19,7 @@ enum class Phase : std::uint8_t {
   forming = 1,   ///< empty: waits for the other members to found the cluster (DESIGN §5, bootstrap)
   waiting = 2,   ///< empty beside an existing cluster that does not know this incarnation: waits to be admitted
   running = 3,   ///< a member
-  draining = 4,  ///< SIGTERM was received: takes no new writes
+  draining = 4,  ///< stopping, or drained by an operator: takes no new writes
   failed = 5,    ///< stopped by a disk error or a damaged log: serves nothing
 };
 [[nodiscard]] std::string_view to_string(Phase phase);
@@ -34,6 +34,7 @@ struct MemberStatus {
   std::optional<raft::Index> match_index;  ///< on the leader, of all; elsewhere empty
   wire::MemberKind kind = wire::MemberKind::voter;
   std::optional<bool> healthy;  ///< on the leader: answered within an election timeout
+  std::string why;              ///< not healthy for more than silence: what is wrong with it
 };
 
 struct NodeStatus {
@@ -52,6 +53,8 @@ struct NodeStatus {
   raft::Index durable_index;
   raft::Position position;  ///< last applied
   std::vector<MemberStatus> members;
+  raft::Index compared_index;          ///< replicas were last compared as of here; 0 = not yet
+  std::string writes_refused;          ///< why no member takes writes; empty = they do
   std::uint64_t leader_silent_ms = 0;  ///< since this node last heard of a leader; 0 on the leader
 };
 
@@ -67,6 +70,8 @@ struct Counters {
   std::uint64_t entries_applied = 0;
   std::uint64_t checkpoints_saved = 0;
   std::uint64_t snapshots_installed = 0;
+  std::uint64_t digests_compared = 0;
+  std::uint64_t digests_differing = 0;  ///< comparisons in which not all said the same
   std::uint64_t disk_writes = 0;
   std::uint64_t disk_write_us = 0;      ///< sum
   std::uint64_t disk_write_us_p99 = 0;  ///< of the last 512

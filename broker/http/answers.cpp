@@ -111,6 +111,8 @@ Problem refusal_problem(const wire::Refused& refused, Retry retry) {
       return http::overloaded(detail_or("too much is waiting to be stored; nothing of this request was"));
     case draining:
       return http::draining(detail_or("nothing was stored; ask another node"));
+    case unfit:
+      return http::unfit(detail_or("the members' data differ; nothing was stored"));
     case disk_full:
       return {.status = 507,
               .type = "disk-full",

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "broker/core/membership.hpp"
 #include "broker/core/reading.hpp"
 #include "broker/core/status.hpp"
 #include "broker/http/problem.hpp"
@@ -32,6 +33,7 @@ namespace weir::broker::http {
 [[nodiscard]] std::string topics_json(const std::vector<TopicInfo>& topics);
 [[nodiscard]] std::string cluster_json(const NodeStatus& status, const Counters& counters);
 [[nodiscard]] std::string raft_log_json(const NodeStatus& status, const LogOutline& outline);
+[[nodiscard]] std::string verified_json(const Verified& verified);
 /// 200, or 503 with the reasons.
 [[nodiscard]] Response ready_response(const NodeStatus& status);
 /// `n2; leader=n1; term=3`.

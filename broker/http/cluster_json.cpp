@@ -1,3 +1,4 @@
+#include "broker/core/digest.hpp"
 #include "broker/http/answers.hpp"
 #include "broker/http/json_text.hpp"
 #include "broker/http/time_text.hpp"
@@ -24,6 +25,7 @@ void append_member(std::string& out, const MemberStatus& member, const NodeStatu
   object.number_or_null("match_index", match);
   const auto healthy = self ? std::optional(status.phase == Phase::running) : member.healthy;
   object.raw("healthy", !healthy ? "null" : *healthy ? "true" : "false");
+  if (!member.why.empty()) object.text("why", member.why);
   object.text_or_null("http", member.http_address).text_or_null("raft", member.raft_address);
   object.number_or_null("fsync_p99_us", own(counters.disk_write_us_p99)).end();
 }
@@ -78,12 +80,35 @@ std::string cluster_json(const NodeStatus& status, const Counters& counters) {
   object.text_or_null("cluster_id", status.cluster_id).text("phase", to_string(status.phase));
   object.number("commit_index", status.commit_index.value).number("applied_index", status.applied_index.value);
   object.number("last_index", status.last_index.value).number("position", status.position.value);
+  object.number("compared_index", status.compared_index.value);
+  if (!status.writes_refused.empty()) object.text("writes_refused", status.writes_refused);
   object.raw("members", "[");
   for (std::size_t i = 0; i < status.members.size(); ++i) {
     if (i > 0) json += ',';
     append_member(json, status.members[i], status, counters);
   }
   json += ']';
+  object.end();
+  json += '\n';
+  return json;
+}
+
+std::string verified_json(const Verified& verified) {
+  std::string json;
+  JsonObject object(json);
+  const auto names = [&](std::string_view field, const std::vector<std::string>& list) {
+    std::string array = "[";
+    for (const auto& name : list) {
+      if (array.size() > 1) array += ',';
+      append_json_string(array, name);
+    }
+    object.raw(field, array + ']');
+  };
+  object.number("index", verified.index.value).number("position", verified.position.value);
+  object.text("digest", digest_text(verified.digest));
+  names("agree", verified.agree);
+  names("differ", verified.differ);
+  names("unreachable", verified.unreachable);
   object.end();
   json += '\n';
   return json;
@@ -121,11 +146,14 @@ Response ready_response(const NodeStatus& status) {
     case Phase::waiting:
       return not_ready("waiting", "waiting to be admitted to the cluster");
     case Phase::draining:
-      return not_ready("draining", "shutting down");
+      return not_ready("draining", "takes no writes");
     case Phase::failed:
       return not_ready("unfit", "stopped");
     case Phase::running:
       break;
+  }
+  if (!status.writes_refused.empty()) {
+    return to_response({.status = 503, .type = "unfit", .title = "Not ready", .detail = status.writes_refused});
   }
   if (!status.leader) {
     return not_ready("no-leader", "no leader at the moment; last heard of one " +

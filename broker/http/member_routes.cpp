@@ -1,4 +1,5 @@
-// Members that come and go, and leadership that is handed over. Only the leader can do it: the others point to it.
+// Members that come and go, are compared and taken out of service; leadership that is handed over. What only the leader
+// can do, the others point to it for.
 #include <algorithm>
 #include <utility>
 
@@ -54,7 +55,7 @@ std::optional<Response> point_to_leader(const Request& request, const NodeStatus
     response.add_header("Weir-Node", node_header(status));
     return response;
   }
-  return to_response(no_leader("only a leader changes members, and none is known on " + status.name));
+  return to_response(no_leader("only a leader can do this, and none is known on " + status.name));
 }
 
 Problem problem_of(const ChangeRefusal& refusal) {
@@ -64,10 +65,10 @@ Problem problem_of(const ChangeRefusal& refusal) {
     case ChangeRefusalKind::no_member:
       return not_found(refusal.detail);
     case ChangeRefusalKind::conflict:
-    case ChangeRefusalKind::not_connected:
       return {.status = 409, .type = "conflict", .title = "The members stay as they are", .detail = refusal.detail};
     case ChangeRefusalKind::outcome_unknown:
       return {.status = 504, .type = "outcome-unknown", .title = "Outcome unknown", .detail = refusal.detail};
+    case ChangeRefusalKind::not_connected:  // it may be starting
     case ChangeRefusalKind::busy:
       break;
   }
@@ -79,10 +80,20 @@ Problem problem_of(const ChangeRefusal& refusal) {
           .retry_after_ms = 500};
 }
 
+std::expected<std::uint32_t, Problem> timeout_of(const Request& request, const Shard& shard) {
+  const auto query = Query::parse(request.query, {"timeout"});
+  if (!query && !request.query.empty()) return std::unexpected(bad_request(query.error()));
+  return parse_timeout(query ? query->get("timeout") : std::nullopt, shard.limits().publish_timeout_ms);
+}
+
+Response json_response(std::string body, const NodeStatus& status) {
+  Response response{.content_type = "application/json", .body = std::move(body)};
+  response.add_header("Cache-Control", "no-store").add_header("Weir-Node", node_header(status));
+  return response;
+}
+
 Answer change(std::shared_ptr<Shard> shard, SharedRequest request, MemberChange change) {
-  const auto query = Query::parse(request->query, {"timeout"});
-  if (!query && !request->query.empty()) co_return to_response(bad_request(query.error()));
-  const auto timeout = parse_timeout(query ? query->get("timeout") : std::nullopt, shard->limits().publish_timeout_ms);
+  const auto timeout = timeout_of(*request, *shard);
   if (!timeout) co_return to_response(timeout.error());
   const NodeStatus status = co_await shard->gateway().status();
   if (auto elsewhere = point_to_leader(*request, status)) co_return *std::move(elsewhere);
@@ -90,17 +101,18 @@ Answer change(std::shared_ptr<Shard> shard, SharedRequest request, MemberChange 
   if (!changed) co_return to_response(problem_of(changed.error()));
   const NodeStatus after = co_await shard->gateway().status();
   const Counters counters = co_await shard->gateway().counters();
-  Response response{.content_type = "application/json", .body = cluster_json(after, counters)};
-  response.add_header("Cache-Control", "no-store").add_header("Weir-Node", node_header(after));
-  co_return response;
+  co_return json_response(cluster_json(after, counters), after);
 }
 
 }  // namespace
 
 Answer member_add_route(std::shared_ptr<Shard> shard, SharedRequest request) {
-  const auto texts = texts_of(*request, {"node", "action"});
+  const auto texts = texts_of(*request, {"node", "action", "raft", "http"});
   if (!texts) co_return to_response(texts.error());
-  MemberChange asked{.action = MemberAction::add, .node = text_or(*texts, "node", "")};
+  MemberChange asked{.action = MemberAction::add,
+                     .node = text_or(*texts, "node", ""),
+                     .raft_address = text_or(*texts, "raft", ""),
+                     .http_address = text_or(*texts, "http", "")};
   const std::string action = text_or(*texts, "action", "add");
   if (asked.node.empty()) co_return to_response(bad_request("the body must name the member: {\"node\":\"n4\"}"));
   if (action == "add-learner") {
@@ -129,6 +141,25 @@ Answer transfer_route(std::shared_ptr<Shard> shard, SharedRequest request) {
   Response response{.status = 202, .content_type = "application/json", .body = "{\"transfer\":true}\n"};
   response.add_header("Weir-Node", node_header(status));
   co_return response;
+}
+
+Answer verify_route(std::shared_ptr<Shard> shard, SharedRequest request) {
+  const auto timeout = timeout_of(*request, *shard);
+  if (!timeout) co_return to_response(timeout.error());
+  const NodeStatus status = co_await shard->gateway().status();
+  if (auto elsewhere = point_to_leader(*request, status)) co_return *std::move(elsewhere);
+  const auto verified = co_await shard->gateway().verify(*timeout);
+  if (!verified) co_return to_response(problem_of(verified.error()));
+  co_return json_response(verified_json(*verified), status);
+}
+
+Answer drain_route(std::shared_ptr<Shard> shard, SharedRequest request, Service service) {
+  if (!request->query.empty()) co_return to_response(bad_request("this route takes no parameters"));
+  const auto set = co_await shard->gateway().set_service(service);
+  if (!set) co_return to_response(problem_of(set.error()));
+  const NodeStatus after = co_await shard->gateway().status();
+  const Counters counters = co_await shard->gateway().counters();
+  co_return json_response(cluster_json(after, counters), after);
 }
 
 }  // namespace weir::broker::http

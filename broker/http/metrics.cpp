@@ -64,7 +64,13 @@ void add_node(std::string& out, const NodeStatus& status) {
   gauge("weir_position", "Position of the last event applied.", status.position.value);
   gauge("weir_members", "Members of the cluster.", status.members.size());
   gauge("weir_ready", "1 while this node serves reads and writes.",
-        status.phase == Phase::running && status.leader ? 1 : 0);
+        status.phase == Phase::running && status.leader && status.writes_refused.empty() ? 1 : 0);
+  gauge("weir_failed", "1 once this node has stopped by itself: a disk error, or data that is not what it should be.",
+        status.phase == Phase::failed ? 1 : 0);
+  gauge("weir_digest_compared_index", "Log index as of which members' data was last compared.",
+        status.compared_index.value);
+  gauge("weir_digest_dispute", "1 while members' data differ and none has a majority: no writes are taken.",
+        status.writes_refused.empty() ? 0 : 1);
 }
 
 void add_counters(std::string& out, const Counters& counters) {
@@ -82,6 +88,9 @@ void add_counters(std::string& out, const Counters& counters) {
   counter("weir_events_duplicate_total", "Events recognised as stored before.", counters.events_duplicate);
   counter("weir_requests_refused_total", "Publish requests refused.", counters.requests_refused);
   counter("weir_entries_applied_total", "Log entries applied.", counters.entries_applied);
+  counter("weir_digest_comparisons_total", "Comparisons of members' data applied.", counters.digests_compared);
+  counter("weir_digest_differences_total", "Of these, those in which not all held the same.",
+          counters.digests_differing);
   counter("weir_requests_forwarded_total", "Requests forwarded to the leader.", counters.forwarded);
   counter("weir_disk_writes_total", "Durable writes.", counters.disk_writes);
   add_family(out, "weir_disk_write_seconds_total", "counter", "Time in durable writes.");

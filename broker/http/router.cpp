@@ -32,6 +32,8 @@ constexpr std::array kCluster = {Rule{Method::get, Route::cluster}, Rule{Method:
 constexpr std::array kMembers = {Rule{Method::post, Route::member_add}};
 constexpr std::array kMember = {Rule{Method::delete_, Route::member_remove}};
 constexpr std::array kTransfer = {Rule{Method::post, Route::transfer}};
+constexpr std::array kVerify = {Rule{Method::post, Route::verify}};
+constexpr std::array kDrain = {Rule{Method::post, Route::drain}, Rule{Method::delete_, Route::drain_end}};
 constexpr std::array kRaftLog = {Rule{Method::get, Route::raft_log}, Rule{Method::head, Route::raft_log}};
 constexpr std::array kWebSocket = {Rule{Method::get, Route::websocket}};
 constexpr std::array kHealthz = {Rule{Method::get, Route::healthz}, Rule{Method::head, Route::healthz}};
@@ -50,6 +52,8 @@ constexpr std::array kPlaces = {
     Place{"/v1/cluster/members", false, kMembers},
     Place{"/v1/cluster/members/", true, kMember},
     Place{"/v1/cluster/transfer", false, kTransfer},
+    Place{"/v1/cluster/verify", false, kVerify},
+    Place{"/v1/cluster/drain", false, kDrain},
     Place{"/v1/raft/log", false, kRaftLog},
     Place{"/v1/ws", false, kWebSocket},
     Place{"/healthz", false, kHealthz},
@@ -99,9 +103,9 @@ Problem no_such_route(const Request& request) {
 
 std::string_view to_string(Route route) {
   constexpr std::array<std::string_view, kRouteCount> kNames = {
-      "publish", "read",       "head",          "id_find",  "id_claim",  "topics",    "topic",
-      "cluster", "member_add", "member_remove", "transfer", "raft_log",  "websocket", "healthz",
-      "readyz",  "metrics",    "root",          "console",  "preflight", "none"};
+      "publish",    "read",          "head",     "id_find", "id_claim", "topics",    "topic",    "cluster",
+      "member_add", "member_remove", "transfer", "verify",  "drain",    "drain_end", "raft_log", "websocket",
+      "healthz",    "readyz",        "metrics",  "root",    "console",  "preflight", "none"};
   return kNames[static_cast<std::size_t>(route)];
 }
 

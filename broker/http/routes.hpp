@@ -33,11 +33,16 @@ Answer id_claim_route(std::shared_ptr<Shard> shard, SharedRequest request, std::
 Answer topics_route(std::shared_ptr<Shard> shard, SharedRequest request);
 Answer topic_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer cluster_route(std::shared_ptr<Shard> shard, SharedRequest request);
-/// Body {"node":"n4"}, with "action": "add" (default), "add-learner" or "promote".
+/// Body {"node":"n4"}, with "action": "add" (default), "add-learner" or "promote"; "raft" and "http": where the one
+/// that is added is expected to be reached.
 Answer member_add_route(std::shared_ptr<Shard> shard, SharedRequest request);
 Answer member_remove_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string node);
 /// Body empty, or {"to":"n2"}.
 Answer transfer_route(std::shared_ptr<Shard> shard, SharedRequest request);
+/// Members compare what they hold, now.
+Answer verify_route(std::shared_ptr<Shard> shard, SharedRequest request);
+/// The node that is asked goes out of service, or comes back into it.
+Answer drain_route(std::shared_ptr<Shard> shard, SharedRequest request, Service service);
 Answer raft_log_route(std::shared_ptr<Shard> shard, SharedRequest request);
 Answer ready_route(std::shared_ptr<Shard> shard);
 Answer metrics_route(std::shared_ptr<Shard> shard);

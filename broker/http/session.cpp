@@ -93,6 +93,12 @@ Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match matc
       return member_remove_route(std::move(shard), std::move(request), std::move(match.name));
     case Route::transfer:
       return transfer_route(std::move(shard), std::move(request));
+    case Route::verify:
+      return verify_route(std::move(shard), std::move(request));
+    case Route::drain:
+      return drain_route(std::move(shard), std::move(request), Service::drained);
+    case Route::drain_end:
+      return drain_route(std::move(shard), std::move(request), Service::normal);
     case Route::raft_log:
       return raft_log_route(std::move(shard), std::move(request));
     case Route::readyz:

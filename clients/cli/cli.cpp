@@ -8,6 +8,7 @@
 #include "clients/cli/dev.hpp"
 #include "clients/cli/invocation.hpp"
 #include "clients/cli/later.hpp"
+#include "clients/cli/members.hpp"
 #include "clients/cli/pub.hpp"
 #include "clients/cli/read.hpp"
 #include "clients/cli/sub.hpp"
@@ -30,6 +31,7 @@ struct Command {
   SubOptions sub;
   ReadOptions read;
   RaftLogOptions raft_log;
+  MemberOptions members;
   DevOptions dev;
 };
 
@@ -43,6 +45,7 @@ void add_verbs(CLI::App& root, Command& command, const ServerCommands& server) {
                         .raft = add_parent(root, "raft", "The Raft log")};
   add_reading(root, parents, command.invocation, command.read);
   add_cluster(parents, command.invocation, command.raft_log);
+  add_members(parents, command.invocation, command.members);
   add_later(root, parents, command.exit_code);
   root.add_subcommand("version", "Print the version")->callback([] { print_data("weir " WEIR_VERSION "\n"); });
 }

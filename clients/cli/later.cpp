@@ -26,12 +26,6 @@ constexpr std::array kLater{
     Later{"group", "info", "Cursor and leases of a group"},
     Later{"group", "seek", "Move a group's cursor"},
     Later{"group", "rm", "Remove a group"},
-    Later{"cluster", "add", "Add a member"},
-    Later{"cluster", "promote", "Make a learner a voter"},
-    Later{"cluster", "remove", "Remove a member"},
-    Later{"cluster", "transfer", "Hand the leadership over"},
-    Later{"cluster", "drain", "Empty a member before it stops"},
-    Later{"cluster", "verify", "Compare what the members hold"},
     Later{"raft", "watch", "Roles, votes and elections as they happen"},
     Later{"", "backup", "Write a consistent copy"},
     Later{"", "restore", "Begin from a copy"},
@@ -62,7 +56,6 @@ void add_later(CLI::App& root, const Parents& parents, ExitCode& exit_code) {
   for (const auto& later : kLater) {
     CLI::App* parent = &root;
     if (later.parent == "topic") parent = &parents.topic;
-    if (later.parent == "cluster") parent = &parents.cluster;
     if (later.parent == "raft") parent = &parents.raft;
     if (later.parent == "group") parent = group;
     if (later.parent == "token") parent = token;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "clients/cpp/event_json.hpp"
 #include "clients/cpp/text.hpp"
@@ -15,6 +16,9 @@ using std::chrono::milliseconds;
 /// Between two rounds over all members. Short at first: an election takes a few hundred milliseconds.
 constexpr milliseconds kPauseMin{50};
 constexpr milliseconds kPauseMax{1'000};
+
+/// Each is a member that says another leads: more than a few in a row are an election under way.
+constexpr std::size_t kRedirectionsMax = 16;
 
 constexpr std::size_t kIdBytesMax = 256;  // API.md §1
 
@@ -82,8 +86,10 @@ struct Client::Call {
   std::size_t attempts = 0;
   milliseconds pause{kPauseMin};
   std::optional<milliseconds> asked_pause;  // by the last 503
-  bool maybe_done = false;                  // an earlier attempt was handed over and its answer lost
-  Error last;                               // why the last attempt failed
+  bool redirected = false;                  // to a member that is the current one now
+  std::size_t redirections = 0;
+  bool maybe_done = false;  // an earlier attempt was handed over and its answer lost
+  Error last;               // why the last attempt failed
 
   /// An attempt that our own deadline cut short explains less than what a broker had said before.
   void fail(std::string text) {
@@ -130,6 +136,10 @@ Result<HttpResponse> Client::get(std::string_view target, std::string_view accep
   return send(request, Repeat::always_safe, "");
 }
 
+Result<HttpResponse> Client::ask_leader(const HttpRequest& request) {
+  return send(request, Repeat::before_handover, "");
+}
+
 void Client::learn_members() {
   if (!connection_ || connection_->endpoint() != members_.current()) connection_.emplace(members_.current());
   learn_over(*connection_, Clock::now() + options_.connect_timeout);
@@ -139,6 +149,11 @@ Result<HttpResponse> Client::send(const HttpRequest& request, Repeat repeat, std
   Call call(repeat, what, Clock::now() + options_.deadline);
   while (true) {
     if (auto answer = attempt(request, call)) return std::move(*answer);
+    if (std::exchange(call.redirected, false)) {
+      if (++call.redirections <= kRedirectionsMax) continue;
+      call.fail("sent from member to member: none leads for long");
+      break;
+    }
     leave_member();
     ++call.attempts;
     const bool round_done = call.attempts % members_.all().size() == 0;
@@ -178,6 +193,10 @@ std::optional<Result<HttpResponse>> Client::attempt(const HttpRequest& request, 
 
 std::optional<Result<HttpResponse>> Client::judge(HttpResponse response, Call& call) {
   if (response.status >= 200 && response.status < 300) return response;
+  if (response.status == 307 && follow(response.header("Location"))) {
+    call.redirected = true;
+    return std::nullopt;
+  }
   auto problem = decode_problem(response.status, response.header("Retry-After"), response.body);
   auto error = refusal(call.what, problem);
   if (response.status == 504) return lost_answer(std::move(error.text), std::move(problem), call);
@@ -188,6 +207,18 @@ std::optional<Result<HttpResponse>> Client::judge(HttpResponse response, Call& c
     return std::nullopt;
   }
   return std::unexpected(std::move(error));
+}
+
+/// To the member that a broker points to. The path stays, so only the address counts.
+bool Client::follow(std::string_view location) {
+  constexpr std::string_view kScheme = "http://";
+  if (!location.starts_with(kScheme)) return false;
+  const auto address = location.substr(kScheme.size());
+  const auto endpoint = parse_endpoint(address.substr(0, address.find('/')));
+  if (!endpoint) return false;
+  members_.prefer(*endpoint);
+  learned_ = true;
+  return true;
 }
 
 std::optional<Result<HttpResponse>> Client::lost_answer(std::string text, std::optional<Problem> problem, Call& call) {

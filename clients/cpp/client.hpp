@@ -53,6 +53,10 @@ class Client {
   /// Any GET that succeeds with a 2xx; `accept` may be empty.
   [[nodiscard]] Result<HttpResponse> get(std::string_view target, std::string_view accept);
 
+  /// Any request that only the leader takes: goes where members point to (307). Tried again only while it certainly
+  /// reached nobody who acts on it.
+  [[nodiscard]] Result<HttpResponse> ask_leader(const HttpRequest& request);
+
   /// Asks the current member who is in the cluster; best effort. Publishing and reading do this by themselves.
   void learn_members();
 
@@ -67,6 +71,7 @@ class Client {
   std::optional<Result<HttpResponse>> attempt(const HttpRequest& request, Call& call);
   std::optional<Result<HttpResponse>> judge(HttpResponse response, Call& call);
   std::optional<Result<HttpResponse>> lost_answer(std::string text, std::optional<Problem> problem, Call& call);
+  bool follow(std::string_view location);
   void leave_member();
   bool learn_over(HttpConnection& connection, Deadline deadline);
 

@@ -52,6 +52,16 @@ std::vector<T> list_from(const object& in, std::string_view name, Read read) {
   return out;
 }
 
+std::vector<std::string> texts_from(const object& in, std::string_view name) {
+  std::vector<std::string> out;
+  const auto* found = json_at(in, name);
+  if (found == nullptr || !found->is_array()) return out;
+  for (const auto& one : found->get_array()) {
+    if (one.is_string()) out.emplace_back(one.get_string().data(), one.get_string().size());
+  }
+  return out;
+}
+
 RaftEntryView raft_entry_from(const object& in) {
   RaftEntryView entry{.index = json_u64(in, "index").value_or(0),
                       .term = json_u64(in, "term").value_or(0),
@@ -96,6 +106,17 @@ Result<std::vector<RaftEntryView>> decode_raft_log(std::string_view body) {
   const auto object = json_object(body);
   if (!object || json_at(*object, "entries") == nullptr) return not_a("a Raft log", body);
   return list_from<RaftEntryView>(*object, "entries", raft_entry_from);
+}
+
+Result<VerifiedView> decode_verified(std::string_view body) {
+  const auto object = json_object(body);
+  if (!object || json_at(*object, "digest") == nullptr) return not_a("a comparison", body);
+  return VerifiedView{.index = json_u64(*object, "index").value_or(0),
+                      .position = json_u64(*object, "position").value_or(0),
+                      .digest = json_text(*object, "digest").value_or(""),
+                      .agree = texts_from(*object, "agree"),
+                      .differ = texts_from(*object, "differ"),
+                      .unreachable = texts_from(*object, "unreachable")};
 }
 
 Result<IdView> decode_id(std::string_view body) {

@@ -38,6 +38,17 @@ struct ClusterView {
   [[nodiscard]] std::vector<Endpoint> endpoints() const;
 };
 
+/// POST /v1/cluster/verify: what members hold as of one index.
+struct VerifiedView {
+  std::uint64_t index = 0;
+  std::uint64_t position = 0;
+  std::string digest;
+  std::vector<std::string> agree;
+  std::vector<std::string> differ;
+  std::vector<std::string> unreachable;
+};
+[[nodiscard]] Result<VerifiedView> decode_verified(std::string_view body);
+
 /// One row of GET /v1/topics.
 struct TopicView {
   std::string topic;

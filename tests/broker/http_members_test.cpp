@@ -26,7 +26,7 @@ TEST(HttpMembers, ANodeThatWaitsIsAddedAsALearnerAndRemoved) {
   TestBroker broker;
   const std::string body = R"({"node":"n4"})";
   const Reply early = ask(broker, "POST /v1/cluster/members", kJson, body);
-  EXPECT_EQ(early.status, 409U) << early.body;
+  EXPECT_EQ(early.status, 503U) << early.body << ": it may be starting";
   EXPECT_TRUE(early.body.contains("--peers")) << early.body;
   broker.on_core([&] { broker.node().peer_up(newcomer("n4")); });
   const Reply added = ask(broker, "POST /v1/cluster/members", kJson, body);
@@ -40,6 +40,41 @@ TEST(HttpMembers, ANodeThatWaitsIsAddedAsALearnerAndRemoved) {
   EXPECT_EQ(removed.status, 200U) << removed.body;
   EXPECT_FALSE(removed.body.contains("\"n4\"")) << removed.body;
   EXPECT_EQ(ask(broker, "POST /v1/events/a", "", "1").status, 201U) << "and goes on";
+}
+
+TEST(HttpMembers, ANodeThatIsNotWhereItIsExpectedIsNotAdded) {
+  TestBroker broker;
+  broker.on_core([&] { broker.node().peer_up(newcomer("n4")); });
+  const Reply other = ask(broker, "POST /v1/cluster/members", kJson, R"({"node":"n4","raft":"127.0.0.1:9"})");
+  EXPECT_EQ(other.status, 409U) << other.body;
+  EXPECT_TRUE(other.body.contains("says it is reached at 127.0.0.1:1, not at 127.0.0.1:9")) << other.body;
+  const Reply same =
+      ask(broker, "POST /v1/cluster/members", kJson, R"({"node":"n4","raft":"127.0.0.1:1","http":"127.0.0.1:2"})");
+  EXPECT_EQ(same.status, 200U) << same.body;
+}
+
+TEST(HttpMembers, VerifyComparesNow) {
+  const TestBroker broker;
+  EXPECT_EQ(ask(broker, "POST /v1/events/a", "", "1").status, 201U);
+  const Reply reply = ask(broker, "POST /v1/cluster/verify?timeout=5s");
+  EXPECT_EQ(reply.status, 200U) << reply.body;
+  EXPECT_TRUE(reply.body.contains(R"("position":1,"digest":")")) << reply.body;
+  EXPECT_TRUE(reply.body.contains(R"("agree":["n1"],"differ":[],"unreachable":[])")) << reply.body;
+  const Reply again = ask(broker, "POST /v1/cluster/verify");
+  EXPECT_EQ(again.body, reply.body) << "asking changes nothing";
+  EXPECT_EQ(ask(broker, "POST /v1/cluster/verify?timeout=soon").status, 400U);
+  EXPECT_EQ(ask(broker, "GET /v1/cluster/verify").status, 405U);
+  const Reply metrics = ask(broker, "GET /metrics");
+  EXPECT_TRUE(metrics.body.contains("weir_digest_dispute 0\n")) << metrics.body;
+}
+
+TEST(HttpMembers, AMemberGoesOutOfServiceAndComesBack) {
+  TestBroker broker;
+  EXPECT_EQ(ask(broker, "POST /v1/cluster/drain").status, 409U) << "the only voter";
+  EXPECT_EQ(ask(broker, "DELETE /v1/cluster/drain").status, 200U) << "it is in service";
+  EXPECT_EQ(ask(broker, "POST /v1/cluster/drain?node=n1").status, 400U);
+  EXPECT_EQ(ask(broker, "GET /readyz").status, 200U);
+  EXPECT_EQ(ask(broker, "GET /v1/cluster/drain").header("allow"), "POST, DELETE");
 }
 
 TEST(HttpMembers, TheLastVoterStays) {

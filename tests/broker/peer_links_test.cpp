@@ -52,20 +52,20 @@ class FakeNode final : public PeerHandler {
     me.incarnation = wire::node_id(me.node).value % 1000 + 1;
   }
   [[nodiscard]] wire::Hello hello() const override { return me; }
-  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& peer) const override {
+  [[nodiscard]] std::expected<void, std::string> judge(const wire::Hello& peer) override {
     ++judged;
     if (peer.cluster_id != me.cluster_id) return std::unexpected("cluster " + peer.cluster_id + " is another");
     return {};
   }
   void peer_up(const wire::Hello& peer) override { ups.push_back(peer.node); }
   void peer_down(raft::NodeId peer) override { downs.push_back(peer); }
-  void peer_message(raft::NodeId peer, std::uint64_t incarnation, wire::PeerMessage message) override {
-    received.push_back({peer, incarnation, std::move(message)});
+  void peer_message(raft::NodeId peer, PeerLife life, wire::PeerMessage message) override {
+    received.push_back({peer, life.incarnation, std::move(message)});
   }
   [[nodiscard]] raft::NodeId id() const { return wire::node_id(me.node); }
 
   wire::Hello me;
-  mutable int judged = 0;
+  int judged = 0;
   std::vector<std::string> ups;
   std::vector<raft::NodeId> downs;
   std::vector<Received> received;
@@ -236,6 +236,25 @@ TEST_F(PeerLinksTest, AMemberAddedLaterIsDialledToo) {
   EXPECT_TRUE(connect(*first, *added));
   added->stop();
   EXPECT_TRUE(until([&] { return !first->node.downs.empty(); }));
+}
+
+TEST_F(PeerLinksTest, AMemberThatMovedIsDialledAtItsNewAddress) {
+  use({"n1", "n2"});
+  const auto a = start(0);
+  auto b = start(1);
+  ASSERT_TRUE(connect(*a, *b));
+  const std::uint16_t before = std::exchange(ports_[1], free_port(context_));
+  b = start(1);
+  ASSERT_TRUE(until([&] { return b->can_send_to(*a); }));
+  const auto squatter = tcp::acceptor(context_, tcp::endpoint(asio::ip::address_v4::loopback(), before));
+  a->links.connect("n2", "127.0.0.1:" + std::to_string(ports_[1]));
+  b->links.send(a->node.id(), numbered(1));
+  EXPECT_FALSE(a->can_send_to(*b)) << "a member that is dialled already stays where it was said to be";
+  for (int twice = 0; twice < 2; ++twice) a->links.moved("n2", "127.0.0.1:" + std::to_string(ports_[1]));
+  a->node.received.clear();
+  EXPECT_TRUE(connect(*a, *b));
+  a->links.moved("n2", "127.0.0.1:" + std::to_string(ports_[1]));
+  EXPECT_TRUE(a->can_send_to(*b)) << "and is not dialled anew for nothing";
 }
 
 TEST_F(PeerLinksTest, LargeEntriesArriveWhole) {

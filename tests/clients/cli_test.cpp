@@ -160,9 +160,9 @@ TEST(CommandLine, ExitCodesTellWhatHappened) {
 
 TEST(CommandLine, VersionAndLaterVerbs) {
   EXPECT_THAT(weir({"version"}).out, MatchesRegex("weir [0-9]+\\.[0-9]+\\.[0-9]+\n"));
-  const auto verify = weir({"cluster", "verify"});
-  EXPECT_EQ(verify.code, 2);
-  EXPECT_EQ(verify.err, "weir: 'cluster verify' comes with a later release\n");
+  const auto watch = weir({"raft", "watch"});
+  EXPECT_EQ(watch.code, 2);
+  EXPECT_EQ(watch.err, "weir: 'raft watch' comes with a later release\n");
   const auto backup = weir({"backup", "FILE"});
   EXPECT_EQ(backup.code, 2);
   EXPECT_EQ(backup.err, "weir: 'backup' comes with a later release\n");

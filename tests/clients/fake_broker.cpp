@@ -89,6 +89,11 @@ void FakeBroker::set_members(const std::vector<client::Endpoint>& members) {
   cluster_ = R"({"node":"n1","role":"leader","term":1,"leader":"n1","members":[)" + list + "]}";
 }
 
+void FakeBroker::set_cluster(std::string json) {
+  const std::lock_guard lock(mutex_);
+  cluster_ = std::move(json);
+}
+
 void FakeBroker::stop() {
   {
     const std::lock_guard lock(mutex_);

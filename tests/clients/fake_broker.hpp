@@ -54,6 +54,8 @@ class FakeBroker {
 
   [[nodiscard]] client::Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port_}; }
   void set_members(const std::vector<client::Endpoint>& members);
+  /// What GET /v1/cluster answers from now on.
+  void set_cluster(std::string json);
   void stop();
 
   /// Those that reached `on_request`.

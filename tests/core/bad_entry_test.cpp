@@ -53,6 +53,23 @@ TEST(BadEntry, Fault038AConfigurationThatCannotBeReadNeverEntersTheLog) {
   const NodeStatus once = after(entry_of(3, raft::Command::config, "x"));
   EXPECT_EQ(once.last_index, raft::Index{2});
   EXPECT_LT(once.commit_index, raft::Index{3});
+  EXPECT_EQ(once.phase, Phase::failed) << "it would be refused for ever";
+  EXPECT_NE(once.why.find("CONFIG entry that cannot be read here: entry 3"), std::string::npos) << once.why;
+}
+
+TEST(BadEntry, AConfigurationThatALeaderOfThePastSendsStopsNobody) {
+  NodeFixture three;
+  three.join();
+  three.follow(raft::Term{3}, 1, 1);
+  raft::Entry bad = entry_of(3, raft::Command::config, "x");
+  three.receive("n3", raft::Term{2},
+                raft::AppendEntries{.prev_log_index = raft::Index{2},
+                                    .prev_log_term = raft::Term{2},
+                                    .leader_commit = raft::Index{3},
+                                    .entries = {bad},
+                                    .read_context = {}});
+  EXPECT_EQ(three.node->status().phase, Phase::running);
+  EXPECT_EQ(three.node->counters().messages_refused, 1U);
 }
 
 }  // namespace

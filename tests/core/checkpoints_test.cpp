@@ -29,7 +29,7 @@ class CheckpointTest : public testing::Test {
   void publish(const std::string& id) {
     machine_.publish({{.events = {{.id = id, .body = "body of " + id}}}});
     const DecodedEntryPtr entry = decoded(machine_.log.back());
-    checkpoints_.applied(machine_.state, *entry, config_entry(), founding_);
+    checkpoints_.applied(machine_.state, machine_.digest, *entry, config_entry(), founding_);
   }
   /// What a start would have: nullopt if there is no checkpoint, the error's text in `error_`.
   std::optional<Checkpoints::Loaded> load() {
@@ -189,7 +189,7 @@ TEST(CheckpointLimits, ADeltaThatHasGrownIsReasonEnough) {
   Applying machine;
   Checkpoints checkpoints(disk, {.applied_bytes = std::size_t{1} << 30U, .delta_bytes = 1}, {});
   machine.publish({{.events = {{.id = "a"}}}});
-  checkpoints.applied(machine.state, *decoded(machine.log.back()), config_entry(), config_entry().data);
+  checkpoints.applied(machine.state, machine.digest, *decoded(machine.log.back()), config_entry(), config_entry().data);
   EXPECT_THAT(disk.saves, SizeIs(1));
 }
 

@@ -44,6 +44,7 @@ class Coalescing : public testing::Test {
             .woken = [] {},
             .failed = [](const storage::Error&) {},
             .may_send = [](const raft::Message&) { return true; },
+            .stamp = [](raft::Message&) {},
             .before_install = {},
             .installing = {},
             .installed = {},

@@ -36,6 +36,7 @@ class FakeNetwork final : public PeerNetwork {
     return Sent::queued;
   }
   void connect(const std::string& node, const std::string& address) override { dialled[node] = address; }
+  void moved(const std::string& node, const std::string& address) override { moves[node] = address; }
   /// What was sent of one kind, oldest first, forgotten with all else.
   template <class Message>
   std::vector<std::pair<raft::NodeId, Message>> take() {
@@ -50,6 +51,7 @@ class FakeNetwork final : public PeerNetwork {
   std::vector<std::pair<raft::NodeId, wire::PeerMessage>> sent;
   std::set<raft::NodeId> unreachable;
   std::map<std::string, std::string> dialled;
+  std::map<std::string, std::string> moves;
 };
 
 /// Everything waits in a queue of its own until the test finishes it.

@@ -153,12 +153,15 @@ bool NodeFixture::answer_peers() {
 
 void NodeFixture::receive(const std::string& from, raft::Term term, decltype(raft::Message::body) body) {
   const auto place = static_cast<std::uint64_t>(std::ranges::find(names, from) - names.begin());
-  node->peer_message(id_of(from), place + 1,
-                     raft::Message{.from = id_of(from),
-                                   .to = id_of(names.front()),
-                                   .term = term,
-                                   .wall_clock_ms = clock.wall,
-                                   .body = std::move(body)});
+  raft::Message message{.from = id_of(from),
+                        .to = id_of(names.front()),
+                        .term = term,
+                        .wall_clock_ms = clock.wall,
+                        .body = std::move(body)};
+  if (const auto report = reports.find(from); report != reports.end()) {
+    message.report = report->second;
+  }
+  node->peer_message(id_of(from), {.incarnation = place + 1, .boot_nonce = 77}, std::move(message));
 }
 
 void NodeFixture::follow(raft::Term term, std::uint64_t prev_index, std::uint64_t prev_term) {

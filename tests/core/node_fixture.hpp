@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -50,6 +51,8 @@ class NodeFixture {
   FakeClock clock;
   std::vector<std::string> names;
   std::set<std::string> obedient{"n2", "n3"};
+  /// What these peers say of their state in every reply; the others say nothing.
+  std::map<std::string, raft::StateReport> reports;
   std::vector<std::string> outcomes;
   std::vector<std::string> notices;
   std::vector<std::pair<std::string, raft::Entry>> founded;  ///< what the founding was asked for

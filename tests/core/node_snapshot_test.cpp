@@ -28,7 +28,8 @@ struct OtherMember {
       machine.publish({{.events = {{.id = "s" + std::to_string(i), .body = "body"}}}});
     }
     Checkpoints checkpoints(disk, {.applied_bytes = 1, .delta_bytes = 1}, {.saved = [] {}, .notice = {}});
-    checkpoints.applied(machine.state, *decoded(machine.log.back()), machine.log.front(), machine.log.front().data);
+    checkpoints.applied(machine.state, machine.digest, *decoded(machine.log.back()), machine.log.front(),
+                        machine.log.front().data);
     disk.finish_save();
   }
   [[nodiscard]] raft::Snapshot snapshot() const {

@@ -203,7 +203,7 @@ TEST(Node, Fault024AWipedMemberIsNotFoundedAgainAndNothingOfItCounts) {
   three.node->peer_up(hello_of("n3", "", 333));
   EXPECT_THAT(three.network.take<wire::Found>(), IsEmpty());
   EXPECT_THAT(three.notices, SizeIs(1));
-  three.node->peer_message(id_of("n3"), 333,
+  three.node->peer_message(id_of("n3"), {.incarnation = 333, .boot_nonce = 77},
                            raft::Message{.from = id_of("n3"),
                                          .to = id_of("n1"),
                                          .term = raft::Term{9},
@@ -269,7 +269,7 @@ TEST(Node, Fault024TheLeaderBringsAWipedMemberBackByMembershipChanges) {
     reply.answer = raft::AppendAnswer::matched;
     reply.match_index = three.node->status().last_index;
     three.node->peer_message(
-        id_of("n3"), 333,
+        id_of("n3"), {.incarnation = 333, .boot_nonce = 77},
         raft::Message{.from = id_of("n3"), .to = id_of("n1"), .term = term, .wall_clock_ms = 0, .body = reply});
     return n3().kind == wire::MemberKind::voter;
   };
@@ -286,7 +286,8 @@ TEST(Node, Fault024AnAdmittedNodeStartsFromTheFirstConfigAndIsNoVoterInItsOwnEye
   admission.members[0].incarnation = 900;
   admission.members[0].kind = wire::MemberKind::joining;
   wiped.node->peer_message(
-      id_of("n2"), 2, wire::Found{.config = wire::encode(config_of(kThree)), .admission = wire::encode(admission)});
+      id_of("n2"), {.incarnation = 2, .boot_nonce = 77},
+      wire::Found{.config = wire::encode(config_of(kThree)), .admission = wire::encode(admission)});
   ASSERT_THAT(wiped.founded, SizeIs(1));
   EXPECT_EQ(wire::decode_config(wiped.founded.front().second.data).value(), config_of(kThree));
   wiped.founding.front()({});
@@ -331,7 +332,8 @@ TEST(Node, DoesNotTalkRaftWithAMemberThatWasFoundedIntoAnotherCluster) {
   three.join();
   three.node->peer_down(id_of("n3"));
   three.node->peer_up(hello_of("n3", "", 3));
-  three.node->peer_message(id_of("n3"), 3, wire::Found{.config = wire::encode(config_of(kThree, "other"))});
+  three.node->peer_message(id_of("n3"), {.incarnation = 3, .boot_nonce = 77},
+                           wire::Found{.config = wire::encode(config_of(kThree, "other"))});
   three.receive("n3", raft::Term{9},
                 raft::RequestVote{
                     .kind = raft::VoteKind::vote, .last_log_index = raft::Index{50}, .last_log_term = raft::Term{8}});

@@ -79,12 +79,14 @@ Applied Applying::apply(raft::Entry entry) {
   log.push_back(entry);
   const auto subject = decoded(entry);
   const auto allowed = state.lookups(*subject);
-  return state.apply(subject, [&](raft::Index index) {
+  Applied applied = state.apply(subject, [&](raft::Index index) {
     if (std::ranges::find(allowed, index) == allowed.end()) {
       throw std::runtime_error("entry " + std::to_string(index.value) + " was not among the look-ups");
     }
     return decoded(log[index.value - 1]);
   });
+  digest.applied(*subject, applied, state);
+  return applied;
 }
 
 Applied Applying::publish(const std::vector<Request>& requests, std::uint64_t time_ms) {
@@ -123,6 +125,8 @@ namespace {
       return "outcome_unknown";
     case wire::RefusalKind::malformed:
       return "malformed";
+    case wire::RefusalKind::unfit:
+      return "unfit";
   }
   return "?";
 }

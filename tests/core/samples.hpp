@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/core/decoded_entry.hpp"
+#include "broker/core/digest.hpp"
 #include "broker/core/reading.hpp"
 #include "broker/core/state_machine.hpp"
 #include "broker/core/write_job.hpp"
@@ -51,6 +52,7 @@ class Applying {
   Applied claim(const std::vector<wire::Claim>& claims, std::uint64_t time_ms = 1'000);
 
   StateMachine state;
+  Digest digest{1'024};
   std::vector<raft::Entry> log;
 };
 

@@ -44,8 +44,12 @@ def stable(line):
 
 def matches(expected, actual):
     """Line by line; `…` in a line stands for anything, a line `…` for any lines."""
-    parts = [re.escape(stable(line)).replace("…", ".*") for line in expected]
-    pattern = "\n".join(r"(?:.*\n?)*" if line.strip() == "…" else part for line, part in zip(expected, parts))
+    pattern = ""
+    for number, line in enumerate(expected):
+        if line.strip() == "…":
+            pattern += r"(?:\n[\s\S]*)?" if number else r"[\s\S]*"
+        else:
+            pattern += (r"\n" if number else "") + re.escape(stable(line)).replace("…", ".*")
     return re.fullmatch(pattern, "\n".join(stable(line) for line in actual.strip().split("\n"))) is not None
 
 

@@ -61,6 +61,10 @@ void run_small_entries(std::string_view bytes) {
     const auto again = wire::decode_dedup(wire::encode(*claims));
     promise(again && *again == *claims, "a DEDUP entry survives encoding");
   }
+  if (const auto digest = wire::decode_digest(test::tight(bytes))) {
+    const auto again = wire::decode_digest(wire::encode(*digest));
+    promise(again && *again == *digest, "a DIGEST entry survives encoding");
+  }
   if (const auto config = wire::decode_config(test::tight(bytes))) {
     const auto again = wire::decode_config(wire::encode(*config));
     promise(again && *again == *config, "a CONFIG entry survives encoding");
@@ -73,7 +77,10 @@ std::vector<std::string> small_entries_seeds() {
                                  .epoch = "eabcdefgh",
                                  .members = {{wire::node_id("n1"), "n1", "127.0.0.1:7401", "127.0.0.1:7400", 11},
                                              {wire::node_id("n2"), "n2", "127.0.0.1:7403", "127.0.0.1:7402", 12}}};
-  return {std::string(wire::encode(claims).view()), std::string(wire::encode(config).view())};
+  const wire::DigestEntry digest{
+      .time_ms = 7, .index = raft::Index{9}, .reports = {{raft::NodeId{1}, 5}, {raft::NodeId{2}, 6}}};
+  return {std::string(wire::encode(claims).view()), std::string(wire::encode(config).view()),
+          std::string(wire::encode(digest).view())};
 }
 
 }  // namespace weir::fuzz

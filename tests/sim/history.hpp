@@ -34,6 +34,7 @@ struct Coverage {
   std::uint64_t snapshots_installed = 0;
   std::uint64_t snapshot_crashes = 0;
   std::uint64_t starts_from_checkpoints = 0;
+  std::uint64_t digests_compared = 0;
   std::uint64_t wipes = 0;
   std::uint64_t drains = 0;
   std::uint64_t pauses = 0;

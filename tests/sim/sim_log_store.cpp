@@ -41,6 +41,10 @@ void SimDisk::flip_bit_of_received() {
   received_[received_.size() / 2] = static_cast<char>(received_[received_.size() / 2] ^ 1);
 }
 
+void SimDisk::forge(const raft::Entry& entry) {
+  entries_.at(entry.index - first_index_) = entry;
+}
+
 void SimDisk::wipe(std::uint64_t incarnation) {
   WEIR_CHECK(!open_);
   const std::uint64_t writes_done = writes_done_;

@@ -41,6 +41,9 @@ class SimDisk {
   /// A bit of the entry's record rots: reading it, and opening the disk, answer `damaged`.
   void flip_bit(raft::Index index) { rotten_.insert(index); }
 
+  /// An entry is another, and its checksum holds: what no disk does, and a bug or a bad memory may.
+  void forge(const raft::Entry& entry);
+
   /// As flip_bit, of what save() wrote for the checkpoint of `index`.
   void flip_bit_of_checkpoint(raft::Index index) { rotten_checkpoints_.insert(index); }
   /// A bit of what was received of a snapshot so far is not what was sent. Requires that something was.

@@ -93,7 +93,8 @@ void SimNetwork::attempt(std::size_t from, std::size_t to) {
   const std::uint64_t number = ++last_connection_;
   const auto hello = world_.nodes[from]->node().hello();
   links_[{from, to}].connection = number;
-  connections_[number] = {.from = from, .to = to, .incarnation = hello.incarnation, .held = {}};
+  connections_[number] = {
+      .from = from, .to = to, .life = {.incarnation = hello.incarnation, .boot_nonce = hello.boot_nonce}, .held = {}};
   world_.nodes[to]->later(delay_us(), [this, number, hello] { accept(number, hello); });
   world_.nodes[from]->later(kHandshakeUs, [this, number, from, to] {
     const Link& link = links_[{from, to}];
@@ -333,14 +334,14 @@ void SimNetwork::deliver(std::uint64_t number, wire::PeerMessage message) {
   });
   SimNode& to = *world_.nodes[connection.to];
   const raft::NodeId from = world_.nodes[connection.from]->id();
-  const std::uint64_t incarnation = connection.incarnation;
+  const broker::PeerLife life = connection.life;
   const auto* late = std::get_if<raft::Message>(&message);
   if (late == nullptr || late->term >= world_.checkers->raft.term_of(to)) {
-    return to.node().peer_message(from, incarnation, std::move(message));
+    return to.node().peer_message(from, life, std::move(message));
   }
   const raft::Message copy = *late;
   const broker::NodeStatus before = to.node().status();
-  to.node().peer_message(from, incarnation, std::move(message));
+  to.node().peer_message(from, life, std::move(message));
   world_.checkers->messages.delivered(to, copy, before);
 }
 

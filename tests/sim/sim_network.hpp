@@ -49,7 +49,7 @@ class SimNetwork {
   struct Connection {
     std::size_t from = 0;
     std::size_t to = 0;
-    std::uint64_t incarnation = 0;  ///< of the dialling node
+    broker::PeerLife life;          ///< of the dialling node
     bool accepted = false;          ///< the called end reads from it
     bool broken = false;            ///< what is sent from now on is lost
     std::uint64_t clear_at_us = 0;  ///< arrival of the last message: none overtakes it

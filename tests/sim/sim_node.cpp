@@ -43,6 +43,7 @@ broker::NodeConfig SimNode::config() {
   if (dice_.chance(4, 5)) {
     config.log_entries_kept = dice_.between(0, 15);
   }
+  config.digest_every_entries = kDigestEvery;
   config.snapshot_piece_bytes = dice_.between(5'000, 150'000);
   world_.adapt(config);
   return config;
@@ -62,8 +63,22 @@ broker::NodeEvents SimNode::events() {
               [this](broker::Phase phase, const std::string& why) {
                 world_.history.note("phase", place_, static_cast<std::uint64_t>(phase));
                 world_.history.say([&] { return name_ + " is " + std::string(broker::to_string(phase)) + ": " + why; });
+                beware_of(why);
               },
-          .notice = [this](const std::string& text) { world_.history.say([&] { return name_ + " " + text; }); }};
+          .notice =
+              [this](const std::string& text) {
+                world_.history.say([&] { return name_ + " " + text; });
+                beware_of(text);
+              }};
+}
+
+/// Nothing that may go wrong in a run makes replicas differ or brings an old disk back: whoever says so is mistaken.
+void SimNode::beware_of(const std::string& text) {
+  const bool alarm =
+      text.contains("differs from the majority") || text.contains("data differ") || text.contains("older copy");
+  if (alarm && world_.settings.mistake == Mistake::none && !world_.alarms_expected) {
+    world_.checkers->verdict.fail(name_ + ": " + text);
+  }
 }
 
 SimDiskThread::Hooks SimNode::disk_hooks() {
@@ -154,6 +169,11 @@ void SimNode::wipe() {
   lost_ = std::make_unique<SimDisk>(*image_);
   image_->wipe(dice_.number() >> 2U);
   wiped_ = true;
+}
+
+void SimNode::put_back(const SimDisk& image) {
+  WEIR_CHECK(!running() && !image.is_open());
+  *image_ = image;
 }
 
 void SimNode::pause(std::uint64_t us) {

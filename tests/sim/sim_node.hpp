@@ -19,6 +19,9 @@
 
 namespace weir::sim {
 
+/// Small, so that there is always something to compare.
+inline constexpr std::uint64_t kDigestEvery = 16;
+
 class SimNode {
  public:
   SimNode(World& world, std::size_t place, std::vector<std::string> members, Dice dice);
@@ -44,6 +47,8 @@ class SimNode {
   [[nodiscard]] SimClock& clock() { return clock_; }
   [[nodiscard]] SimDiskThread& disk() { return *disk_; }
   [[nodiscard]] const SimDisk& image() const { return *image_; }
+  /// The disk is that of an earlier day, or another's work. Requires that the process is not running.
+  void put_back(const SimDisk& image);
 
   // --- who it is
   [[nodiscard]] std::size_t place() const { return place_; }
@@ -56,6 +61,7 @@ class SimNode {
   void later(std::uint64_t delay_us, Timeline::Task task);
 
  private:
+  void beware_of(const std::string& text);
   void run(Timeline::Task task);
   void tick();
   [[nodiscard]] broker::NodeConfig config();

@@ -34,6 +34,8 @@ struct World {
   std::function<void(SimNode&)> on_leader = [](SimNode&) {};
   /// Disks do nothing wrong by themselves.
   bool calm_disks = false;
+  /// A test makes members differ, or puts an old disk back: they may say so.
+  bool alarms_expected = false;
   /// Has the last word on how a node is configured, each time it starts.
   std::function<void(broker::NodeConfig&)> adapt = [](broker::NodeConfig&) {};
 };

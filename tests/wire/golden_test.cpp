@@ -33,6 +33,10 @@ RetainEntry golden_retain() {
   return {1'700'000'000'000, {{"orders", raft::Offset{42}}, {"stock", raft::Offset{7}}}, raft::Index{99}};
 }
 
+DigestEntry golden_digest() {
+  return {1'700'000'000'000, raft::Index{1'024}, {{raft::NodeId{3}, 0x5f3a}, {raft::NodeId{9}, 0x5f3b}}};
+}
+
 raft::Bytes golden_merge() {
   const std::vector<PublishView> views{viewed(built(full_request())),
                                        viewed(built({.events = {{.topic = "stock", .body = "plain"}}}))};
@@ -46,6 +50,7 @@ std::map<std::string, std::string> made() {
   golden["entry-publish-merged"] = to_hex(golden_merge().view());
   golden["entry-dedup"] = to_hex(encode(golden_dedup()).view());
   golden["entry-retain"] = to_hex(encode(golden_retain()).view());
+  golden["entry-digest"] = to_hex(encode(golden_digest()).view());
   golden["entry-config"] = to_hex(encode(golden_config()).view());
   golden["hash-entry-checksum"] = std::to_string(entry_checksum(raft::Command::publish, "weir"));
   golden["hash-node-id"] = std::to_string(node_id("n1").value);
@@ -82,6 +87,8 @@ TEST(Golden, WhatIsKeptIsRead) {
   EXPECT_EQ(viewed(bytes("entry-publish-merged")).time_ms(), 1'700'000'000'000U);
   EXPECT_EQ(copy_of(viewed(bytes("entry-publish-merged"))).at(1).events.at(0).body, "plain");
   EXPECT_EQ(decode_dedup(bytes("entry-dedup")).value(), golden_dedup());
+  EXPECT_EQ(decode_retain(bytes("entry-retain")).value(), golden_retain());
+  EXPECT_EQ(decode_digest(bytes("entry-digest")).value(), golden_digest());
   EXPECT_EQ(decode_config(bytes("entry-config")).value(), golden_config());
 }
 

@@ -172,6 +172,18 @@ TEST(PeerMessage, Fault088LiesOfOtherRaftMessagesAreRefused) {
   for (const auto& [name, lie] : lies) EXPECT_FALSE(round_trip(message(5, lie))) << name;
 }
 
+TEST(PeerMessage, Fault088LiesAboutTheStateAreRefused) {
+  const auto refused = [](auto tell) {
+    auto told = message(5, raft::AppendEntriesReply{raft::AppendAnswer::matched, raft::Index{1}, {}, {}, {}});
+    tell(told);
+    return !round_trip(told);
+  };
+  EXPECT_FALSE(refused([](auto& m) { m.report = raft::StateReport{raft::Index{1}, 0}; }));
+  EXPECT_TRUE(refused([](auto& m) { m.report = raft::StateReport{raft::Index{}, 1}; }));
+  EXPECT_TRUE(refused([](auto& m) { m.report = raft::StateReport{raft::Index{kTooHigh}, 1}; }));
+  EXPECT_TRUE(refused([](auto& m) { m.report_wanted = raft::Index{kTooHigh}; }));
+}
+
 TEST(PeerMessage, Fault088LiesOfAHelloAreRefused) {
   const std::map<std::string, std::function<void(Hello&)>> lies{
       {"no version", [](auto& h) { h.version_min = 0; }},
@@ -193,6 +205,8 @@ TEST(PeerMessage, Fault088LiesOfAHelloAreRefused) {
          h.members = {h.node};
        }},
       {"not among its members", [](auto& h) { h.members = {"n2", "n3"}; }},
+      {"a term of 2^62", [](auto& h) { h.started_term = raft::Term{kTooHigh}; }},
+      {"an index of 2^62", [](auto& h) { h.started_index = raft::Index{kTooHigh}; }},
       {"no members", [](auto& h) { h.members = {}; }},
       {"members not sorted", [](auto& h) { h.members = {"n2", "n1"}; }},
       {"a member twice", [](auto& h) { h.members = {"n1", "n1"}; }},
@@ -261,7 +275,7 @@ TEST(PeerMessage, Fault088LiesOfAForwardReplyAreRefused) {
       {"claim state 0", Claimed{ClaimState{0}, honest}},
       {"claim state 4", Claimed{ClaimState{4}, honest}},
       {"refusal 0", Refused{RefusalKind{0}, 0, {}, ""}},
-      {"refusal 13", Refused{RefusalKind{13}, 0, {}, ""}},
+      {"refusal 14", Refused{RefusalKind{14}, 0, {}, ""}},
       {"refusal's offset 2^62", Refused{RefusalKind::id_reuse, 0, raft::Offset{kTooHigh}, ""}},
   };
   for (const auto& [name, lie] : lies) EXPECT_FALSE(round_trip(ForwardReply{1, 2, lie})) << name;

@@ -108,6 +108,29 @@ raft::InstallSnapshot install_snapshot() {
           .data = raft::Bytes::copy_of("thirteen bytes")};
 }
 
+namespace {
+
+Hello started_hello() {
+  Hello started = hello();
+  started.started_term = raft::Term{4};
+  started.started_index = raft::Index{1'000};
+  return started;
+}
+
+raft::Message reporting() {
+  auto reply = message(5, raft::AppendEntriesReply{raft::AppendAnswer::matched, raft::Index{12}, {}, {}, {}});
+  reply.report = raft::StateReport{raft::Index{11}, 0x5f3a'0000'0000'0001};
+  return reply;
+}
+
+raft::Message asking(const raft::AppendEntries& heartbeat) {
+  auto asks = message(5, heartbeat);
+  asks.report_wanted = raft::Index{8};
+  return asks;
+}
+
+}  // namespace
+
 std::map<std::string, PeerMessage> every_message() {
   const raft::ReadContext context{raft::NodeId{1}, 0xfeedfacecafebeef, 7};
   const EventResult result{raft::Offset{41}, raft::Position{1042}, 1'700'000'000'000, Storing::duplicate};
@@ -118,6 +141,7 @@ std::map<std::string, PeerMessage> every_message() {
   const ConfigEntry config{"k7m2qxa4", "e7h3kq2mz", {{raft::NodeId{5}, "n1", "10.0.0.1:7400", "", 77}}};
   return {
       {"hello", hello()},
+      {"hello-started", started_hello()},
       {"welcome", Welcome{hello(), ""}},
       {"welcome-refused", Welcome{hello(), "protocol 3 is not spoken here; upgrade n1 first"}},
       {"found", Found{encode(config)}},
@@ -131,6 +155,8 @@ std::map<std::string, PeerMessage> every_message() {
        message(5, raft::AppendEntriesReply{raft::AppendAnswer::matched, raft::Index{12}, {}, {}, context})},
       {"append-entries-conflict",
        message(5, raft::AppendEntriesReply{raft::AppendAnswer::conflict, {}, raft::Term{2}, raft::Index{4}, context})},
+      {"append-entries-reporting", reporting()},
+      {"heartbeat-asking", asking(heartbeat)},
       {"read-index", message(5, raft::ReadIndexRequest{context})},
       {"read-index-reply", message(5, raft::ReadIndexReply{context, raft::Index{12}})},
       {"timeout-now", message(5, raft::TimeoutNow{})},

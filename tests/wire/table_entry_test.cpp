@@ -1,4 +1,4 @@
-// DEDUP, RETAIN and CONFIG entries.
+// DEDUP, RETAIN, DIGEST and CONFIG entries.
 #include <flatbuffers/flatbuffers.h>
 #include <gtest/gtest.h>
 
@@ -70,6 +70,41 @@ TEST(RetainEntry, Fault088LiesAreRefused) {
   EXPECT_TRUE(refused([](auto& e) { e.floors.resize(kFloorsMax + 1, {"t", raft::Offset{1}}); }));
 }
 
+DigestEntry digest() {
+  return {1'700'000'000'000,
+          raft::Index{1'024},
+          {{raft::NodeId{3}, 0}, {raft::NodeId{9}, ~std::uint64_t{0}}, {raft::NodeId{~std::uint64_t{0}}, 7}}};
+}
+
+TEST(DigestEntry, ComesBackAsItWasMade) {
+  EXPECT_EQ(decode_digest(encode(digest())).value(), digest());
+  const auto bytes = encode(digest());
+  for (std::size_t shift = 0; shift < 8; ++shift) EXPECT_TRUE(decode_digest(tight(bytes.view(), shift))) << shift;
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    const auto cut = decode_digest(tight(bytes.view().substr(0, size), 0));
+    EXPECT_TRUE(!cut || (*cut == digest() && size + 8 > bytes.size())) << size << ": only padding may be missing";
+  }
+}
+
+TEST(DigestEntry, Fault088LiesAreRefused) {
+  const auto refused = [](auto tell) {
+    DigestEntry told = digest();
+    tell(told);
+    return !decode_digest(encode(told));
+  };
+  EXPECT_TRUE(refused([](auto& e) { e.time_ms = raft::kNumberLimit; }));
+  EXPECT_TRUE(refused([](auto& e) { e.index = raft::Index{}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.index = raft::Index{raft::kNumberLimit}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.reports.clear(); }));
+  EXPECT_TRUE(refused([](auto& e) { e.reports[0].node = raft::kNobody; }));
+  EXPECT_TRUE(refused([](auto& e) { e.reports[1].node = e.reports[0].node; })) << "one word each";
+  EXPECT_TRUE(refused([](auto& e) { std::swap(e.reports[0], e.reports[1]); }));
+  EXPECT_TRUE(refused([](auto& e) {
+    e.reports.clear();
+    for (std::uint64_t n = 1; n <= 65; ++n) e.reports.push_back({raft::NodeId{n}, n});
+  }));
+}
+
 TEST(DedupEntry, ManyShortClaimsInOneEntryAreRead) {
   DedupEntry many{1, {}};
   for (int n = 0; n < 200'000; ++n) many.claims.push_back({"t", "", std::string(1, static_cast<char>('a' + n % 26))});
@@ -128,6 +163,8 @@ TEST(ConfigEntry, Fault088LiesAreRefused) {
 TEST(Entry, NothingIsNoEntry) {
   EXPECT_FALSE(PublishView::verify({}));
   EXPECT_FALSE(decode_dedup({}));
+  EXPECT_FALSE(decode_retain({}));
+  EXPECT_FALSE(decode_digest({}));
   EXPECT_FALSE(decode_config({}));
 }
 
@@ -135,6 +172,7 @@ TEST(Entry, WhatIsLargerThanAFrameIsNotLookedAt) {
   const auto huge = raft::Bytes::own(std::string(kMergedBytesMax + 1, '\0'));
   EXPECT_EQ(PublishView::verify(huge).error().code, Errc::too_large);
   EXPECT_EQ(decode_dedup(huge).error().code, Errc::too_large);
+  EXPECT_EQ(decode_digest(huge).error().code, Errc::too_large);
   EXPECT_EQ(decode_config(huge).error().code, Errc::too_large);
 }
 

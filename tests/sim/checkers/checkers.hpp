@@ -7,6 +7,7 @@
 #include "tests/sim/checkers/raft_checker.hpp"
 #include "tests/sim/checkers/read_checker.hpp"
 #include "tests/sim/checkers/verdict.hpp"
+#include "tests/sim/world.hpp"
 
 namespace weir::sim {
 
@@ -14,7 +15,11 @@ class Checkers {
  public:
   explicit Checkers(World& world)
       : model(verdict),
-        raft(world, verdict, [this](const raft::Entry& entry) { model.apply(entry); }),
+        raft(world, verdict,
+             [this, &world](const raft::Entry& entry) {
+               world.history.coverage.digests_compared += entry.command == raft::Command::digest ? 1 : 0;
+               model.apply(entry);
+             }),
         messages(verdict),
         clients(world, verdict, model, raft),
         readers(verdict, model) {}
