@@ -55,9 +55,10 @@ std::optional<wire::RetainEntry> retention_due(const RetentionLimits& limits, co
       due.floors.push_back({state.topic_name(topic), floor});
     }
   }
-  if (const auto claims = state.first_claims(); claims && aged) {
-    // Log time never falls along the log: claims before the first event that is young enough are too old.
-    const auto row = state.events().find(too_old.next());
+  if (const auto claims = state.first_claims(); claims && too_old > state.removed_to()) {
+    // Log time never falls along the log: claims before the last event that is too old are older still. Later ones may
+    // be young.
+    const auto row = state.events().find(too_old);
     const raft::Index before = row ? row->log_index : raft::Index{};
     due.claims_before = before > *claims ? before : raft::Index{};
   }

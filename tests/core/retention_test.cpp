@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "broker/core/log_reader.hpp"
+#include "broker/core/retention.hpp"
 #include "raft/random.hpp"
 #include "tests/core/fakes.hpp"
 #include "tests/core/samples.hpp"
@@ -122,6 +123,41 @@ TEST_F(Retention, MemoryOfWhatIsGoneIsFreed) {
   }
   EXPECT_EQ(log.state.events().row_count(), 1'110U);
   EXPECT_EQ(log.state.ids().size(), 1'110U);
+}
+
+// --- what the leader proposes
+
+TEST_F(Retention, NothingIsDueWithinTheLimits) {
+  store("a");
+  EXPECT_FALSE(retention_due({}, log.state, 1'000'000));
+  EXPECT_FALSE(retention_due({.age_ms = 1'000, .bytes = 4, .count = 1}, log.state, 2'000));
+}
+
+TEST_F(Retention, TheStrictestLimitDecides) {
+  for (int i = 0; i < 10; ++i) {
+    log.publish({{.events = {{.body = "1234"}}}}, 1'000U + 100U * static_cast<unsigned>(i));
+  }
+  const auto floor = [this](const RetentionLimits& limits, std::uint64_t now_ms) {
+    const auto due = retention_due(limits, log.state, now_ms);
+    return due ? due->floors.at(0).first_offset.value : 0;
+  };
+  EXPECT_EQ(floor({.count = 3}, 2'000), 7U);
+  EXPECT_EQ(floor({.bytes = 8}, 2'000), 8U);
+  EXPECT_EQ(floor({.age_ms = 500}, 2'000), 5U) << "of 1500 and later is left";
+  EXPECT_EQ(floor({.age_ms = 500, .bytes = 8, .count = 3}, 2'000), 8U);
+  EXPECT_EQ(floor({.age_ms = 1}, 900'000), 10U) << "all of it";
+}
+
+TEST_F(Retention, AClaimGoesByItsOwnAge) {
+  log.publish({{.events = {{}}}}, 0);
+  log.claim({{.topic = "t", .source = {}, .id = "young"}}, 100);
+  log.publish({{.events = {{}}}}, 100);
+  const auto due = retention_due({.age_ms = 50}, log.state, 120);
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->claims_before, raft::Index{}) << "the claim is 20 ms old, whatever lies before it";
+  const auto later = retention_due({.age_ms = 50}, log.state, 200);
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->claims_before, raft::Index{3});
 }
 
 // --- readers
