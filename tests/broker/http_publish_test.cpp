@@ -333,18 +333,21 @@ TEST(Cluster, ShowsWhatThisNodeKnows) {
                      .raft_address = "a:7401",
                      .http_address = "a:7400",
                      .match_index = raft::Index{43},
-                     .healthy = std::nullopt},
+                     .healthy = std::nullopt,
+                     .why = {}},
                     {.node = wire::node_id("n2"),
                      .name = "n2",
                      .raft_address = "b:7401",
                      .http_address = "b:7400",
                      .match_index = raft::Index{40},
-                     .healthy = false}};
+                     .healthy = false,
+                     .why = {}}};
   Counters counters;
   counters.disk_write_us_p99 = 250;
   EXPECT_EQ(cluster_json(status, counters),
             "{\"node\":\"n1\",\"role\":\"leader\",\"term\":3,\"leader\":\"n1\",\"epoch\":\"e7\",\"cluster_id\":null,"
             "\"phase\":\"running\",\"commit_index\":42,\"applied_index\":42,\"last_index\":43,\"position\":90213,"
+            "\"compared_index\":0,"
             "\"members\":[{\"node\":\"n1\",\"role\":\"leader\",\"term\":3,\"last_index\":43,\"commit_index\":42,"
             "\"applied_index\":42,\"match_index\":43,\"healthy\":true,\"http\":\"a:7400\",\"raft\":\"a:7401\","
             "\"fsync_p99_us\":250},{\"node\":\"n2\",\"role\":\"follower\",\"term\":null,\"last_index\":null,"

@@ -19,6 +19,11 @@ void Model::apply(const raft::Entry& entry) {
       return;
     }
     apply(*view, entry.index);
+  } else if (entry.command == raft::Command::digest) {
+    // It stores nothing, but its log time is what later events cannot be earlier than.
+    if (const auto digest = wire::decode_digest(entry.data)) {
+      time_ms_ = std::max(time_ms_, digest->time_ms);
+    }
   } else if (entry.command == raft::Command::dedup) {
     const auto dedup = wire::decode_dedup(entry.data);
     if (!dedup) {
