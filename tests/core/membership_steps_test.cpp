@@ -17,8 +17,8 @@ class NextStep : public testing::Test {
     config.members[2].kind = kind;
     config.members[2].incarnation = incarnation;
     const raft::NodeId n3 = config.members[2].node;
-    const auto next =
-        next_step(config, config.members[0].node, {{n3, heard}}, caught_up ? std::set{n3} : std::set<raft::NodeId>{}, {});
+    const auto next = next_step(config, config.members[0].node, {{n3, heard}},
+                                caught_up ? std::set{n3} : std::set<raft::NodeId>{}, {});
     return next ? next->members[2].kind : kind;
   }
 };
