@@ -201,8 +201,6 @@ void Node::Impl::verify(std::uint32_t timeout_ms, VerifyDone done) {
                                .deadline_us = deadline(timeout_ms),
                                .done = std::move(done)};
   digest_.want(verification_->target);
-  // What a member said before it was asked says nothing about whether it can answer now.
-  heard_reports_.clear();
   answer_verify();
 }
 

@@ -84,6 +84,7 @@ def main():
         stopped = cluster.follower()
         stopped.kill()
         survivor = cluster.wait_for_leader()
+        publish(survivor, 16, 1)  # as of which the one that was stopped has not said anything
         said = weir(survivor, "cluster", "verify")
         assert f"{stopped.name} could not be asked" in said, said
         assert len(agreeing(said)) == 2, said
