@@ -10,7 +10,7 @@ namespace {
 
 [[nodiscard]] std::optional<boost::asio::ip::address> address_of(const Endpoint& endpoint) {
   boost::system::error_code code;
-  const auto address = boost::asio::ip::make_address(endpoint.host, code);
+  auto address = boost::asio::ip::make_address(endpoint.host, code);
   if (code) return std::nullopt;
   return address;
 }

@@ -153,8 +153,8 @@ asio::awaitable<std::string> PeerDialler::watch(std::shared_ptr<PeerSocket> sock
   co_return code == asio::error::eof ? "closed by the peer" : code.message();
 }
 
-void PeerDialler::send(std::vector<OutboundMessage> messages) {
-  for (OutboundMessage& message : messages) {
+void PeerDialler::send(const std::vector<OutboundMessage>& messages) {
+  for (const OutboundMessage& message : messages) {
     if (!is_up_) {
       give_up(message.cost);
       continue;

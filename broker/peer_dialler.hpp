@@ -30,7 +30,7 @@ class PeerDialler : public std::enable_shared_from_this<PeerDialler> {
   /// The member is at `address` from now on: what stands is closed, and it is dialled there.
   void move_to(const Endpoint& address);
   /// In order. Given up if there is no connection.
-  void send(std::vector<OutboundMessage> messages);
+  void send(const std::vector<OutboundMessage>& messages);
 
  private:
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;

@@ -57,7 +57,7 @@ void PeerLinks::start(PeerHandler& handler) {
 }
 
 void PeerLinks::connect(const std::string& node, const std::string& address) {
-  PeerPort& port = *impl_->port;
+  const PeerPort& port = *impl_->port;
   const auto endpoint = parse_endpoint(address);
   if (!endpoint || port.outlets.contains(wire::node_id(node))) return;
   const auto dialler = impl_->add({.name = node, .raft = *endpoint});

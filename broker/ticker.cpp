@@ -11,8 +11,8 @@ Ticker::Due Ticker::due(Clock::time_point now, Clock::time_point next, Clock::du
   return {static_cast<int>(late) + 1, next + tick * (late + 1)};
 }
 
-Ticker::Ticker(boost::asio::any_io_executor executor, Clock::duration tick, std::function<void()> on_tick)
-    : timer_(std::move(executor)), tick_(tick), on_tick_(std::move(on_tick)) {}
+Ticker::Ticker(const boost::asio::any_io_executor& executor, Clock::duration tick, std::function<void()> on_tick)
+    : timer_(executor), tick_(tick), on_tick_(std::move(on_tick)) {}
 
 void Ticker::start() {
   next_ = Clock::now() + tick_;

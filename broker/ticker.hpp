@@ -23,7 +23,7 @@ class Ticker {
   /// Which ticks are due at `now` when the next was to come at `next`.
   [[nodiscard]] static Due due(Clock::time_point now, Clock::time_point next, Clock::duration tick);
 
-  Ticker(boost::asio::any_io_executor executor, Clock::duration tick, std::function<void()> on_tick);
+  Ticker(const boost::asio::any_io_executor& executor, Clock::duration tick, std::function<void()> on_tick);
   void start();
   void stop();
 

@@ -120,7 +120,7 @@ class EventIndex {
   // Numbers of rows and parts are kept in 32 bits. What is kept at a time has fewer than 2^32 of them, so the upper
   // half follows from the number of the first.
   [[nodiscard]] static std::size_t widen(std::uint32_t low, std::size_t first) {
-    return first + static_cast<std::uint32_t>(low - static_cast<std::uint32_t>(first));
+    return first + (low - static_cast<std::uint32_t>(first));
   }
 
   [[nodiscard]] static std::uint64_t part_end(const Topic& topic, std::size_t part);

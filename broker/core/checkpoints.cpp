@@ -107,7 +107,7 @@ void Checkpoints::load(LoadDone done) {
 }
 
 /// One delta after the other: they may be large.
-void Checkpoints::load_next(std::shared_ptr<Loading> loading) {
+void Checkpoints::load_next(const std::shared_ptr<Loading>& loading) {
   const bool last_left_out = raft::is_mutated(raft::Mutant::delta_left_out) && loading->indexes.size() > 1;
   if (loading->deltas_added + (last_left_out ? 1 : 0) == loading->indexes.size()) {
     loaded(*loading);

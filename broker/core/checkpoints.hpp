@@ -70,7 +70,7 @@ class Checkpoints {
  private:
   struct Loading;
 
-  void load_next(std::shared_ptr<Loading> loading);
+  void load_next(const std::shared_ptr<Loading>& loading);
   void loaded(Loading& loading);
   void end_loading(Loading& loading, std::expected<std::optional<Loaded>, std::string> result);
   void saved(raft::Index index, const std::expected<void, storage::Error>& result);

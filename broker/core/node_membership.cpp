@@ -209,7 +209,7 @@ void Node::Impl::tend_members() {
   static const Peers kNobodyHeard;
   if (const auto next = next_step(*cluster_, self_, by_hand ? kNobodyHeard : peers_, caught_up, older_copies)) {
     // Refused while another change is under way: then it is tried again.
-    static_cast<void>(replica_->change_membership(to_proposal(*next, own_identity())));
+    [[maybe_unused]] const auto proposed = replica_->change_membership(to_proposal(*next, own_identity()));
   }
 }
 

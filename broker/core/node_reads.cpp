@@ -83,6 +83,7 @@ void Node::Impl::barrier(std::uint32_t timeout_ms, std::move_only_function<void(
 
 std::vector<TopicInfo> Node::Impl::topics() const {
   std::vector<TopicInfo> infos;
+  infos.reserve(state_.topic_count());
   for (std::uint64_t i = 0; i < state_.topic_count(); ++i) {
     infos.push_back(state_.topic_info(raft::TopicId{i}));
   }

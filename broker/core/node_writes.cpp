@@ -176,6 +176,7 @@ void Node::Impl::on_settled() {
     std::vector<std::string_view> names;
     std::ranges::sort(advanced_);
     advanced_.erase(std::ranges::unique(advanced_).begin(), advanced_.end());
+    names.reserve(advanced_.size());
     for (const auto topic : advanced_) {
       names.push_back(state_.topic_name(topic));
     }

@@ -15,7 +15,7 @@ constexpr std::size_t kRecentWrites = 512;
 
 Replica::Replica(raft::Config config, raft::Recovered recovered, Limits limits, Disk& disk, PeerNetwork& network,
                  Clock& clock, LogTime& log_time, Hooks hooks)
-    : raft_(std::move(config), std::move(recovered)),
+    : raft_(config, std::move(recovered)),
       disk_(disk),
       network_(network),
       clock_(clock),

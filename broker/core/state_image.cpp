@@ -1,5 +1,6 @@
 #include "broker/core/state_image.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -107,14 +108,14 @@ std::expected<ImageReader, std::string> ImageReader::open(std::string_view image
 
 template <class T>
 T ImageReader::number() {
-  T value = 0;
   if (rest_.size() < sizeof(T)) {
     broken_ = true;
     return 0;
   }
-  std::memcpy(&value, rest_.data(), sizeof(T));
+  std::array<char, sizeof(T)> bytes{};
+  std::ranges::copy(rest_.substr(0, sizeof(T)), bytes.begin());
   rest_.remove_prefix(sizeof(T));
-  return value;
+  return std::bit_cast<T>(bytes);
 }
 
 template std::uint8_t ImageReader::number();

@@ -83,7 +83,7 @@ Problem with_line(Problem problem, const PublishRequest& publish, const wire::Re
 Problem refusal_problem(const wire::Refused& refused, Retry retry) {
   using enum wire::RefusalKind;
   const std::string offset = std::to_string(refused.offset.value);
-  const auto detail_or = [&](std::string text) { return refused.detail.empty() ? std::move(text) : refused.detail; };
+  const auto detail_or = [&](const std::string& text) { return refused.detail.empty() ? text : refused.detail; };
   switch (refused.kind) {
     case id_reuse:
       return Problem{.status = 422,

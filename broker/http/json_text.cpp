@@ -83,7 +83,8 @@ void append_escaped_text(std::string& out, std::string_view text) {
 
 std::uint32_t hex4(std::string_view digits) {
   std::uint32_t value = 0;
-  std::from_chars(digits.data(), digits.data() + 4, value, 16);
+  const std::string_view four = digits.substr(0, 4);
+  std::from_chars(four.begin(), four.end(), value, 16);
   return value;
 }
 

@@ -35,7 +35,7 @@ void add(std::string& out, std::string_view name, std::string_view type, std::st
 }
 
 std::string seconds(std::uint64_t us) {
-  std::string text = std::to_string(us % 1'000'000);
+  const std::string text = std::to_string(us % 1'000'000);
   return std::to_string(us / 1'000'000) + '.' + std::string(6 - text.size(), '0') + text;
 }
 

@@ -7,8 +7,6 @@
 
 namespace weir::broker::http {
 
-namespace asio = boost::asio;
-
 namespace {
 
 /// `Prefer: redirect` on a follower: the leader's address, if it is known.

@@ -29,7 +29,7 @@ class HttpServer::Impl {
 
   [[nodiscard]] std::uint16_t port() const { return listener_ ? listener_->port() : std::uint16_t{0}; }
 
-  void stop(std::string to, std::uint32_t timeout_ms, std::move_only_function<void()> done) {
+  void stop(const std::string& to, std::uint32_t timeout_ms, std::move_only_function<void()> done) {
     if (listener_) listener_->stop();
     auto goodbye = std::make_shared<Goodbye>(shards_.front()->net(), shards_.size(), std::move(done));
     goodbye->timer.expires_after(std::chrono::milliseconds(timeout_ms));
@@ -67,7 +67,7 @@ class HttpServer::Impl {
   std::shared_ptr<http::Listener> listener_;
 };
 
-HttpServer::HttpServer(HttpConfig config, Gateway& gateway, std::vector<asio::io_context*> nets)
+HttpServer::HttpServer(HttpConfig config, Gateway& gateway, const std::vector<asio::io_context*>& nets)
     : impl_(std::make_unique<Impl>(std::move(config), gateway, nets)) {}
 
 HttpServer::~HttpServer() = default;
@@ -80,8 +80,8 @@ std::uint16_t HttpServer::port() const {
   return impl_->port();
 }
 
-void HttpServer::stop(std::string to, std::uint32_t timeout_ms, std::move_only_function<void()> done) {
-  impl_->stop(std::move(to), timeout_ms, std::move(done));
+void HttpServer::stop(const std::string& to, std::uint32_t timeout_ms, std::move_only_function<void()> done) {
+  impl_->stop(to, timeout_ms, std::move(done));
 }
 
 }  // namespace weir::broker

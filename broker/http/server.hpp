@@ -28,7 +28,7 @@ struct HttpConfig {
 class HttpServer {
  public:
   /// `nets`: one io_context per net thread, at least one.
-  HttpServer(HttpConfig config, Gateway& gateway, std::vector<boost::asio::io_context*> nets);
+  HttpServer(HttpConfig config, Gateway& gateway, const std::vector<boost::asio::io_context*>& nets);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -39,7 +39,7 @@ class HttpServer {
   [[nodiscard]] std::uint16_t port() const;
   /// Stops accepting; tells streams `goaway` (with `to`, another member's http address, if known) and WebSockets close
   /// 1001; `done` runs when every session has ended, at the latest after timeout_ms.
-  void stop(std::string to, std::uint32_t timeout_ms, std::move_only_function<void()> done);
+  void stop(const std::string& to, std::uint32_t timeout_ms, std::move_only_function<void()> done);
 
  private:
   class Impl;

@@ -168,7 +168,7 @@ std::expected<Match, Problem> admit(const Request& request, const HttpConfig& co
 
 enum class Next : std::uint8_t { request = 1, close = 2 };
 
-void become_websocket(SharedConnection connection, SharedRequest request, Subprotocol protocol, Match match) {
+void become_websocket(const SharedConnection& connection, SharedRequest request, Subprotocol protocol, Match match) {
   std::string name = match.route == Route::read ? std::move(match.name) : std::string{};
   std::string input(connection->input());
   start_websocket(connection->release(), connection->shard_ptr(), std::move(request), protocol, std::move(name),
@@ -181,7 +181,7 @@ asio::awaitable<Next> serve_request(SharedConnection connection, std::shared_ptr
   if (takes_upgrade && wants_websocket(*request)) {
     const auto protocol = check_upgrade(*request);
     if (protocol) {
-      become_websocket(std::move(connection), request, *protocol, std::move(*match));
+      become_websocket(connection, request, *protocol, std::move(*match));
       co_return Next::close;
     }
     match = std::unexpected(protocol.error());

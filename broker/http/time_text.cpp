@@ -21,8 +21,9 @@ std::optional<unsigned> take(std::string_view& text, std::size_t digits, char se
   const std::size_t size = digits + (separator == 0 ? 0 : 1);
   if (text.size() < size || (separator != 0 && text[digits] != separator)) return std::nullopt;
   unsigned value = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + digits, value);
-  if (ec != std::errc{} || end != text.data() + digits) return std::nullopt;
+  const std::string_view number = text.substr(0, digits);
+  const auto [end, ec] = std::from_chars(number.begin(), number.end(), value);
+  if (ec != std::errc{} || end != number.end()) return std::nullopt;
   text.remove_prefix(size);
   return value;
 }

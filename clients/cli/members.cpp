@@ -20,7 +20,6 @@ namespace {
 using client::Client;
 using client::ClusterView;
 using client::HttpRequest;
-using client::HttpResponse;
 using client::MemberView;
 using client::Result;
 

@@ -104,7 +104,7 @@ ExitCode run_pub(const PubOptions& options, const Invocation& invocation) {
   if (!event) return report(event.error());
   if (options.data) {
     event->data = *options.data;
-    return publish_one(std::move(*event), options, invocation);
+    return publish_one(*event, options, invocation);
   }
   const Input input(options.from_file);
   if (input.descriptor() < 0) {
@@ -115,7 +115,7 @@ ExitCode run_pub(const PubOptions& options, const Invocation& invocation) {
   auto bytes = read_whole(input.descriptor());
   if (!bytes) return report(bytes.error());
   event->data = std::move(*bytes);
-  return publish_one(std::move(*event), options, invocation);
+  return publish_one(*event, options, invocation);
 }
 
 }  // namespace
