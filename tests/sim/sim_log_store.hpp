@@ -111,7 +111,7 @@ class SimLogStore final : public storage::LogStore {
   /// As if each entry had a segment of its own: exactly the entries before `index` go.
   [[nodiscard]] std::expected<void, storage::Error> drop_before(raft::Index index) override;
   [[nodiscard]] raft::Index first_index() const override { return disk_.first_index_; }
-  [[nodiscard]] bool keeps_checkpoints() const override { return true; }
+  [[nodiscard]] raft::Index snapshot_index() const override { return disk_.covered(); }
   [[nodiscard]] std::expected<void, storage::Error> save(const storage::Checkpoint& checkpoint) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override;
   [[nodiscard]] std::expected<storage::Checkpoint, storage::Error> checkpoint(raft::Index index) const override;

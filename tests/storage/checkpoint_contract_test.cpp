@@ -132,7 +132,7 @@ class CheckpointContract : public LogStoreContract<Backend> {
   std::unique_ptr<LogStore> follower_;
 };
 
-using CheckpointBackends = testing::Types<SimBackend>;
+using CheckpointBackends = testing::Types<LmdbChainBackend, SimBackend>;
 TYPED_TEST_SUITE(CheckpointContract, CheckpointBackends, BackendNames);
 
 TYPED_TEST(CheckpointContract, WhatWasSavedComesBack) {
@@ -179,7 +179,7 @@ TYPED_TEST(CheckpointContract, WithoutACheckpointThereIsNoSnapshot) {
 }
 
 TYPED_TEST(CheckpointContract, ASnapshotIsTheSameBytesHoweverItIsCut) {
-  this->grow_to(30);
+  this->grow_to(35);
   this->save(10);
   this->save(21);
   const auto pieces = pieces_of(*this->store_, 30'000);
@@ -200,7 +200,7 @@ TYPED_TEST(CheckpointContract, ASnapshotIsTheSameBytesHoweverItIsCut) {
 }
 
 TYPED_TEST(CheckpointContract, AnInstallTakesThePlaceOfEverythingButWhoItIsAndHowItVoted) {
-  this->grow_to(35);
+  this->grow_to(45);
   this->save(10);
   this->save(31);
   const auto pieces = pieces_of(*this->store_, 20'000);
@@ -228,7 +228,7 @@ TYPED_TEST(CheckpointContract, AnInstallTakesThePlaceOfEverythingButWhoItIsAndHo
 
 // FAULTS 28: a snapshot that was received and not installed changes nothing.
 TYPED_TEST(CheckpointContract, WhatIsReceivedDoesNotCountBeforeItIsInstalled) {
-  this->grow_to(35);
+  this->grow_to(45);
   this->save(31);
   const auto pieces = pieces_of(*this->store_, 50'000);
   ASSERT_FALSE(pieces.empty());
@@ -244,7 +244,7 @@ TYPED_TEST(CheckpointContract, WhatIsReceivedDoesNotCountBeforeItIsInstalled) {
 }
 
 TYPED_TEST(CheckpointContract, AFlippedBitInAnyPieceIsRefused) {
-  this->grow_to(25);
+  this->grow_to(35);
   this->save(21);
   const auto pieces = pieces_of(*this->store_, 150'000);
   ASSERT_GT(pieces.size(), 2U);
@@ -265,7 +265,7 @@ TYPED_TEST(CheckpointContract, APieceOutOfOrderIsRefusedAndAnotherSnapshotBegins
   this->grow_to(25);
   this->save(11);
   const auto old = pieces_of(*this->store_, 100'000);
-  this->grow_to(60);
+  this->grow_to(65);
   this->save(51);
   const auto pieces = pieces_of(*this->store_, 100'000);
   ASSERT_GT(old.size(), 2U);

@@ -1,0 +1,58 @@
+// Checkpoints on disk: a file for each, written once and never changed (storage/README.md has the bytes).
+//
+// Thread rule: any thread; save() one call at a time.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "storage/log_store.hpp"
+
+namespace weir::storage {
+
+/// What a file's head says.
+struct CheckpointRecord {
+  raft::Index index;
+  raft::Term term;
+  raft::Index previous;          ///< the checkpoint that its delta goes on from; 0 = from the log's beginning
+  std::uint64_t file_bytes = 0;  ///< of the whole file
+};
+
+[[nodiscard]] std::string checkpoint_file_name(raft::Index index);
+/// Verified to the last byte. damaged, io; setup if there is no such file.
+[[nodiscard]] std::expected<Checkpoint, Error> read_checkpoint(const std::string& path);
+
+/// Those of one generation.
+class CheckpointFiles {
+ public:
+  /// Looks at the head of each, and removes what a crash left: files half written, and those that went with entries
+  /// before `first_index`. damaged if one between others is missing.
+  [[nodiscard]] static std::expected<std::vector<CheckpointRecord>, Error> find(const std::string& generation,
+                                                                                raft::Index first_index);
+
+  CheckpointFiles(std::string generation, std::vector<CheckpointRecord> records)
+      : generation_(std::move(generation)), records_(std::move(records)) {}
+
+  [[nodiscard]] std::string path_of(raft::Index index) const { return generation_ + "/" + checkpoint_file_name(index); }
+  /// Oldest first.
+  [[nodiscard]] std::vector<CheckpointRecord> records() const;
+  /// As LogStore::save.
+  [[nodiscard]] std::expected<void, Error> save(const Checkpoint& checkpoint);
+  /// As LogStore::checkpoint.
+  [[nodiscard]] std::expected<Checkpoint, Error> read(raft::Index index) const;
+  /// Those whose entries are all before `first_index` are forgotten, but the newest. Their paths: nobody needs the
+  /// files.
+  [[nodiscard]] std::vector<std::string> forget_before(raft::Index first_index);
+
+ private:
+  const std::string generation_;
+  mutable std::mutex mutex_;  // of records_ (docs/decisions/0014)
+  std::vector<CheckpointRecord> records_;
+};
+
+}  // namespace weir::storage
