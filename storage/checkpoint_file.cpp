@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <system_error>
 
@@ -146,6 +147,11 @@ std::expected<CheckpointRecord, Error> read_record(const std::string& path, raft
 
 }  // namespace
 
+raft::Index sendable_index(const std::vector<CheckpointRecord>& checkpoints, raft::Index active_first) {
+  const auto after = std::ranges::lower_bound(checkpoints, active_first, {}, &CheckpointRecord::index);
+  return after == checkpoints.begin() ? raft::Index{} : std::prev(after)->index;
+}
+
 std::string checkpoint_file_name(raft::Index index) {
   return std::string(kPrefix) + digits_of(index) + std::string(kSuffix);
 }
@@ -172,14 +178,17 @@ std::expected<Checkpoint, Error> read_checkpoint(const std::string& path) {
 }
 
 std::expected<std::vector<CheckpointRecord>, Error> CheckpointFiles::find(const std::string& generation,
-                                                                          raft::Index first_index) {
+                                                                          raft::Index first_index,
+                                                                          raft::Index active_first) {
   static_cast<void>(unlink((generation + "/" + kBegunName).c_str()));
   const auto indexes = indexes_in(generation);
   if (!indexes) return std::unexpected(indexes.error());
+  const auto after = std::ranges::lower_bound(*indexes, active_first);
+  const raft::Index needed = after == indexes->begin() ? raft::Index{} : std::min(*std::prev(after), first_index);
   std::vector<CheckpointRecord> records;
   for (const raft::Index index : *indexes) {
     const std::string path = generation + "/" + checkpoint_file_name(index);
-    if (index < first_index && index != indexes->back()) {
+    if (index < needed) {
       if (unlink(path.c_str()) != 0) return failure_errno(path, "remove what an earlier start left");
       continue;
     }
@@ -231,10 +240,11 @@ std::expected<Checkpoint, Error> CheckpointFiles::read(raft::Index index) const 
   return read_checkpoint(path_of(index));
 }
 
-std::vector<std::string> CheckpointFiles::forget_before(raft::Index first_index) {
+std::vector<std::string> CheckpointFiles::forget(raft::Index first_index, raft::Index active_first) {
   const std::scoped_lock lock(mutex_);
   std::vector<std::string> paths;
-  while (records_.size() > 1 && records_.front().index < first_index) {
+  const raft::Index needed = std::min(sendable_index(records_, active_first), first_index);
+  while (!records_.empty() && records_.front().index < needed) {
     paths.push_back(path_of(records_.front().index));
     records_.erase(records_.begin());
   }

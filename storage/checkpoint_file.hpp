@@ -24,16 +24,19 @@ struct CheckpointRecord {
 };
 
 [[nodiscard]] std::string checkpoint_file_name(raft::Index index);
+/// The newest of them that ends before `active_first`: the one that can be sent. 0 = there is none.
+[[nodiscard]] raft::Index sendable_index(const std::vector<CheckpointRecord>& checkpoints, raft::Index active_first);
 /// Verified to the last byte. damaged, io; setup if there is no such file.
 [[nodiscard]] std::expected<Checkpoint, Error> read_checkpoint(const std::string& path);
 
 /// Those of one generation.
 class CheckpointFiles {
  public:
-  /// Looks at the head of each, and removes what a crash left: files half written, and those that went with entries
-  /// before `first_index`. damaged if one between others is missing.
+  /// Looks at the head of each, and removes what a crash left: files half written, and those that forget() would have
+  /// forgotten. damaged if one between others is missing.
   [[nodiscard]] static std::expected<std::vector<CheckpointRecord>, Error> find(const std::string& generation,
-                                                                                raft::Index first_index);
+                                                                                raft::Index first_index,
+                                                                                raft::Index active_first);
 
   CheckpointFiles(std::string generation, std::vector<CheckpointRecord> records)
       : generation_(std::move(generation)), records_(std::move(records)) {}
@@ -45,9 +48,9 @@ class CheckpointFiles {
   [[nodiscard]] std::expected<void, Error> save(const Checkpoint& checkpoint);
   /// As LogStore::checkpoint.
   [[nodiscard]] std::expected<Checkpoint, Error> read(raft::Index index) const;
-  /// Those whose entries are all before `first_index` are forgotten, but the newest. Their paths: nobody needs the
-  /// files.
-  [[nodiscard]] std::vector<std::string> forget_before(raft::Index first_index);
+  /// Those whose entries are all before `first_index` are forgotten, but for what a snapshot that ends before
+  /// `active_first` is made of. Their paths: nobody needs the files.
+  [[nodiscard]] std::vector<std::string> forget(raft::Index first_index, raft::Index active_first);
 
  private:
   const std::string generation_;

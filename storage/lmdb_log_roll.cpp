@@ -153,7 +153,7 @@ std::expected<void, Error> LmdbLogStore::drop_before(raft::Index index) {
   const raft::Index first = first_of(kept.front());
   publish(std::move(kept));
   remove_files(dropped);
-  files()->remove(checkpoints->forget_before(first));
+  forget_checkpoints();
   if (first > last_index_) term_runs_.clear();
   while (term_runs_.size() > 1 && term_runs_[1].first <= first) term_runs_.erase(term_runs_.begin());
   if (!term_runs_.empty()) term_runs_.front().first = std::max(term_runs_.front().first, first);

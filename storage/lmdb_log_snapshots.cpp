@@ -22,7 +22,14 @@ constexpr std::chrono::seconds kSendingIdle{60};
 
 std::expected<void, Error> LmdbLogStore::save(const Checkpoint& checkpoint) {
   forget_unused_sources();
-  return checkpoint_files()->save(checkpoint);
+  auto saved = checkpoint_files()->save(checkpoint);
+  if (saved) forget_checkpoints();
+  return saved;
+}
+
+void LmdbLogStore::forget_checkpoints() {
+  const auto chain = segments();
+  files()->remove(checkpoint_files()->forget(chain->front()->record.first_index, chain->back()->record.first_index));
 }
 
 std::vector<raft::Index> LmdbLogStore::checkpoints() const {

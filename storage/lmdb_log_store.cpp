@@ -70,8 +70,10 @@ std::expected<void, Error> check_terms(const std::string& path, const raft::Hard
 
 // One of another log, or of entries that are not there, is no part of this node.
 std::expected<std::vector<CheckpointRecord>, Error> find_checkpoints(const std::string& generation,
-                                                                     raft::Index first_index, const RecoveredLog& log) {
-  auto records = CheckpointFiles::find(generation, first_index);
+                                                                     const std::vector<SegmentRecord>& segments,
+                                                                     const RecoveredLog& log) {
+  const raft::Index first_index = segments.front().first_index;
+  auto records = CheckpointFiles::find(generation, first_index, segments.back().first_index);
   if (!records) return records;
   for (const CheckpointRecord& record : *records) {
     if (record.index < first_index || record.index > log.last_index) continue;
@@ -146,7 +148,7 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
       !tidied)
     return std::unexpected(std::move(tidied.error()));
 
-  auto checkpoints = find_checkpoints(generation, state->segments().front().first_index, *log);
+  auto checkpoints = find_checkpoints(generation, state->segments(), *log);
   if (!checkpoints) return std::unexpected(std::move(checkpoints.error()));
   auto opened = open_segments(generation, state->segments(), log->heads, options);
   if (!opened) return std::unexpected(std::move(opened.error()));

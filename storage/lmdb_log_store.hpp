@@ -164,6 +164,8 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] Done install(const raft::Snapshot& snapshot);
   /// The segments that were received, and behind them the one that is written to from now on.
   [[nodiscard]] std::expected<Segments, Error> open_received(const SnapshotInbox& inbox, const SegmentPtr& fresh) const;
+  /// Those that nothing needs any more.
+  void forget_checkpoints();
   /// Those that nobody has asked for in a while are forgotten: they hold on to files.
   void forget_unused_sources();
   struct Sending;

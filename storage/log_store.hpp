@@ -102,7 +102,7 @@ class LogStore {
   /// writing thread and readers. An error leaves the older checkpoints as they are and the store usable.
   [[nodiscard]] virtual std::expected<void, Error> save(const Checkpoint& checkpoint) = 0;
   /// Indexes of those whose delta is needed, oldest first; the newest is the state. A checkpoint goes when the entries
-  /// that its delta is about were dropped, but never the newest. From any thread.
+  /// that its delta is about were dropped, but never the newest, nor that of snapshot_index(). From any thread.
   [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const = 0;
   /// Verified as read(). `gone` if it is none of checkpoints(). From any thread.
   [[nodiscard]] virtual std::expected<Checkpoint, Error> checkpoint(raft::Index index) const = 0;

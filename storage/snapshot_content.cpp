@@ -101,11 +101,6 @@ std::uint64_t block_checksum(std::string_view block, std::uint64_t number, std::
   return XXH3_64bits_withSeed(block.data(), block.size(), snapshot_number + number);
 }
 
-raft::Index sendable_index(const std::vector<CheckpointRecord>& checkpoints, raft::Index active_first) {
-  const auto after = std::ranges::lower_bound(checkpoints, active_first, {}, &CheckpointRecord::index);
-  return after == checkpoints.begin() ? raft::Index{} : std::prev(after)->index;
-}
-
 std::expected<std::unique_ptr<SnapshotSource>, Error> SnapshotSource::make(const CheckpointFiles& checkpoints,
                                                                            const Segments& segments,
                                                                            std::uint64_t incarnation) {

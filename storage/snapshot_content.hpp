@@ -87,7 +87,4 @@ class SnapshotSource {
   std::uint64_t content_bytes_ = 0;
 };
 
-/// What the newest snapshot that can be sent would cover; 0 = there is none.
-[[nodiscard]] raft::Index sendable_index(const std::vector<CheckpointRecord>& checkpoints, raft::Index active_first);
-
 }  // namespace weir::storage

@@ -119,7 +119,7 @@ std::expected<void, Error> SnapshotInbox::finish() {
 std::expected<void, Error> SnapshotInbox::check_checkpoints() {
   const raft::Index first_index =
       manifest_->segments.empty() ? snapshot_.index.next() : manifest_->segments.front().record.first_index;
-  auto records = CheckpointFiles::find(generation_, first_index);
+  auto records = CheckpointFiles::find(generation_, first_index, snapshot_.index.next());
   if (!records) return std::unexpected(std::move(records.error()));
   if (records->size() != manifest_->checkpoints.size()) return damaged("the snapshot has a checkpoint too many");
   for (const CheckpointRecord& record : *records) {

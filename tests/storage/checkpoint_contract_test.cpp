@@ -13,38 +13,6 @@ using raft::Term;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-raft::Entry founding() {
-  return entry(1, 1, 200, raft::Command::config);
-}
-
-Checkpoint checkpoint_at(std::uint64_t index, std::uint64_t term) {
-  return {.index = Index{index},
-          .term = Term{term},
-          .config = founding(),
-          .state = raft::Bytes::own(data_for(index, 100, 300)),
-          .delta = raft::Bytes::own(data_for(index, 200, 5'000))};
-}
-
-/// A snapshot as it travels.
-std::vector<raft::SnapshotPiece> pieces_of(LogStore& store, std::size_t bytes_max) {
-  std::vector<raft::SnapshotPiece> pieces;
-  std::uint64_t number = 0;
-  std::uint64_t offset = 0;
-  do {
-    auto data = store.read_snapshot(number, offset, bytes_max);
-    EXPECT_TRUE(data.has_value()) << data.error().text;
-    if (!data || data->snapshot.index == Index{}) return pieces;
-    EXPECT_EQ(data->offset, offset);
-    EXPECT_FALSE(data->data.empty());
-    EXPECT_LE(data->data.size(), bytes_max);
-    number = data->snapshot.number;
-    offset += data->data.size();
-    pieces.push_back({.snapshot = data->snapshot, .offset = data->offset, .data = data->data});
-  } while (offset < pieces.back().snapshot.size);
-  EXPECT_EQ(offset, pieces.back().snapshot.size);
-  return pieces;
-}
-
 std::string content_of(const std::vector<raft::SnapshotPiece>& pieces) {
   std::string content;
   for (const auto& piece : pieces) content += piece.data.view();
