@@ -207,6 +207,8 @@ void App::open_peer_port() {
 }
 
 void App::open_store() {
+  // Each file of the log takes one.
+  static_cast<void>(raise_descriptor_limit());
   auto store = storage::LmdbLogStore::open({.folder = config_.data,
                                             .node_name = config_.node.name,
                                             .segment_bytes = config_.segment_bytes,
@@ -225,6 +227,9 @@ void App::build_node() {
   }
   config.boot_nonce = draw();
   config.seed = draw();
+  // Of a log in small files little is to be applied again, and soon a snapshot can be made of it.
+  config.checkpoint_bytes = config_.segment_bytes / 4;
+  config.checkpoint_delta_bytes = config_.segment_bytes / 16;
   config_.node = config;
   NodeEvents events;
   events.raft = [this](const raft::Event& event) { node_log_.raft(event); };

@@ -123,10 +123,20 @@ std::expected<Env, Error> Env::open(Options options) {
   return Env(std::move(options), std::move(env), stat.ms_psize, static_cast<std::uint64_t>(file.st_size));
 }
 
-std::uint64_t Env::bytes_with(std::uint64_t bytes) const {
+std::uint64_t Env::used_bytes() const {
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);
-  const std::uint64_t used = (info.me_last_pgno + 1) * page_size_;
+  return (info.me_last_pgno + 1) * page_size_;
+}
+
+int Env::descriptor() const {
+  int descriptor = -1;
+  mdb_env_get_fd(env_.get(), &descriptor);
+  return descriptor;
+}
+
+std::uint64_t Env::bytes_with(std::uint64_t bytes) const {
+  const std::uint64_t used = used_bytes();
   return used + bytes + kCommitOverhead + used / kFreeListShare;
 }
 
@@ -139,8 +149,7 @@ std::expected<void, Error> Env::reserve(std::uint64_t bytes) {
   const std::uint64_t end = bytes_with(bytes);
   if (end <= allocated_bytes_) return {};
   if (end > options_.map_bytes) return failure(options_.path, "grow", MDB_MAP_FULL);
-  int fd = -1;
-  mdb_env_get_fd(env_.get(), &fd);
+  const int fd = descriptor();
   const std::uint64_t step_end = std::min((end + kReserveStep - 1) / kReserveStep * kReserveStep, options_.map_bytes);
   for (const std::uint64_t target : {step_end, end}) {
     const int code = take_space(fd, allocated_bytes_, target);

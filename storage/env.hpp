@@ -58,6 +58,11 @@ class Env {
   void moved_to(std::string path) { options_.path = std::move(path); }
   [[nodiscard]] std::size_t page_size() const { return page_size_; }
 
+  /// The file's first so many bytes are all that LMDB uses of it: of one that nobody writes to, the whole content.
+  [[nodiscard]] std::uint64_t used_bytes() const;
+  /// For plain reads, while the Env lives.
+  [[nodiscard]] int descriptor() const;
+
   /// Takes disk space for `bytes` of new rows in advance, so that a full disk is met before a commit and not in the
   /// middle of one. disk_full if there is none, or if the map would be exceeded: nothing was written then.
   [[nodiscard]] std::expected<void, Error> reserve(std::uint64_t bytes);

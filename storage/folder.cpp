@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "storage/file.hpp"
 
 namespace weir::storage {
 namespace {
@@ -22,46 +24,17 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kGenerationPrefix = "gen-";
 constexpr std::size_t kGenerationDigits = 6;
-constexpr const char* kFirstGeneration = "gen-000001";
 constexpr mode_t kFolderMode = 0700;
-constexpr mode_t kFileMode = 0600;
-
-/// An open file that closes itself.
-class File {
- public:
-  File(const std::string& path, int flags) : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, kFileMode)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
-
- private:
-  int descriptor_;
-};
 
 std::unexpected<Error> failure(Errc code, const std::string& path, const std::string& problem) {
   return std::unexpected(Error{code, path + ": " + problem});
 }
 
-std::unexpected<Error> failure_errno(const std::string& path, const char* action) {
-  const int code = errno;
-  const bool setup = code == EACCES || code == EPERM || code == EROFS || code == ENOENT || code == ENOTDIR ||
-                     code == ENAMETOOLONG || code == ELOOP || code == EISDIR;
-  const Errc errc = setup ? Errc::setup : code == ENOSPC || code == EDQUOT ? Errc::disk_full : Errc::io;
-  return failure(errc, path, std::string("cannot ") + action + ": " + std::generic_category().message(code));
-}
-
 std::expected<void, Error> write_file(const std::string& path, std::string_view text) {
-  const File file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  if (file.get() < 0) return failure_errno(path, "create the file");
-  const ssize_t written = ::write(file.get(), text.data(), text.size());
-  if (written < 0) return failure_errno(path, "write");
-  if (static_cast<std::size_t>(written) != text.size()) return failure(Errc::disk_full, path, "no room to write it");
-  if (fsync(file.get()) != 0) return failure_errno(path, "sync");
-  return {};
+  auto file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file) return std::unexpected(std::move(file.error()));
+  if (auto written = file->write_at(0, text); !written) return written;
+  return file->sync();
 }
 
 std::expected<void, Error> make_folder(const std::string& path) {
@@ -98,6 +71,15 @@ std::expected<std::vector<std::string>, Error> list_generations(const std::strin
   return names;
 }
 
+std::expected<void, Error> remove_generation(const std::string& generation) {
+  std::error_code code;
+  for (fs::directory_iterator it(generation, code), end; !code && it != end; it.increment(code))
+    if (unlink(it->path().c_str()) != 0 && errno != ENOENT)
+      return failure_errno(it->path(), "remove what an earlier start left");
+  if (rmdir(generation.c_str()) != 0 && errno != ENOENT) return failure_errno(generation, "remove the folder");
+  return {};
+}
+
 bool exists(const std::string& path) {
   return access(path.c_str(), F_OK) == 0;
 }
@@ -105,9 +87,9 @@ bool exists(const std::string& path) {
 }  // namespace
 
 std::expected<void, Error> sync_folder(const std::string& path) {
-  const File folder(path, O_RDONLY | O_DIRECTORY);
-  if (folder.get() < 0 || fsync(folder.get()) != 0) return failure_errno(path, "sync the folder");
-  return {};
+  auto folder = File::open(path, O_RDONLY | O_DIRECTORY);
+  if (!folder) return std::unexpected(std::move(folder.error()));
+  return folder->sync();
 }
 
 DataFolder::DataFolder(DataFolder&& other) noexcept
@@ -120,29 +102,27 @@ DataFolder::~DataFolder() {
 std::expected<DataFolder, Error> DataFolder::open(const std::string& path) {
   if (auto made = make_folder(path); !made) return std::unexpected(std::move(made.error()));
   const std::string lock_path = path + "/LOCK";
-  File lock(lock_path, O_RDWR | O_CREAT);
-  if (lock.get() < 0) return failure_errno(lock_path, "open the lock (is the data folder writable?)");
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  auto lock = File::open(lock_path, O_RDWR | O_CREAT);
+  if (!lock) return std::unexpected(std::move(lock.error()));
+  if (flock(lock->descriptor(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return failure_errno(lock_path, "lock");
     return failure(Errc::in_use, path,
-                   "the data folder is in use by process " + read_text(lock.get()) +
+                   "the data folder is in use by process " + read_text(lock->descriptor()) +
                        "; stop that process or give this node a folder of its own");
   }
   // Only said in the message above: the lock itself is flock's and ends with the process, however it ends.
   const std::string holder = std::to_string(getpid());
-  if (ftruncate(lock.get(), 0) != 0 || pwrite(lock.get(), holder.data(), holder.size(), 0) < 0)
-    return failure_errno(lock_path, "write");
+  if (ftruncate(lock->descriptor(), 0) != 0) return failure_errno(lock_path, "write");
+  if (auto written = lock->write_at(0, holder); !written) return std::unexpected(std::move(written.error()));
 
-  DataFolder folder(path, lock.release());
+  DataFolder folder(path, lock->release());
   if (auto found = folder.find_generation(); !found) return std::unexpected(std::move(found.error()));
   return folder;
 }
 
 std::expected<void, Error> DataFolder::find_generation() {
   const std::string current_path = path_ + "/CURRENT";
-  const File current(current_path, O_RDONLY);
-  if (current.get() < 0 && errno != ENOENT) return failure_errno(current_path, "read");
-  if (current.get() < 0) {
+  if (!exists(current_path)) {
     auto generations = list_generations(path_);
     if (!generations) return std::unexpected(std::move(generations.error()));
     if (generations->empty() || exists(path_ + "/CREATING")) return {};
@@ -151,7 +131,9 @@ std::expected<void, Error> DataFolder::find_generation() {
                        "; put the file back (one line: the generation's name), or move the whole data folder away: the "
                        "node then joins as a new member");
   }
-  std::string name = read_text(current.get());
+  const auto current = File::open(current_path, O_RDONLY);
+  if (!current) return std::unexpected(current.error());
+  std::string name = read_text(current->descriptor());
   if (name.ends_with('\n')) name.pop_back();
   if (!is_generation(name) || !exists(path_ + "/" + name))
     return failure(Errc::damaged, current_path,
@@ -163,27 +145,48 @@ std::expected<void, Error> DataFolder::find_generation() {
   return {};
 }
 
+std::string DataFolder::next_generation() const {
+  const std::uint64_t number =
+      generation_ ? std::stoull(generation_->substr(generation_->size() - kGenerationDigits)) + 1 : 1;
+  const std::string digits = std::to_string(number);
+  return path_ + "/" + std::string(kGenerationPrefix) + std::string(kGenerationDigits - digits.size(), '0') + digits;
+}
+
 std::expected<std::string, Error> DataFolder::begin_generation() {
-  if (auto marked = write_file(path_ + "/CREATING", ""); !marked) return std::unexpected(std::move(marked.error()));
-  if (auto synced = sync_folder(path_); !synced) return std::unexpected(std::move(synced.error()));
-  const std::string generation = path_ + "/" + kFirstGeneration;
-  std::error_code code;
-  fs::remove_all(generation, code);
-  if (code) return failure(Errc::io, generation, "cannot remove what an earlier start left: " + code.message());
+  if (!generation_) {
+    // Durable before there is anything beside it.
+    if (auto marked = write_file(path_ + "/CREATING", ""); !marked) return std::unexpected(std::move(marked.error()));
+    if (auto synced = sync_folder(path_); !synced) return std::unexpected(std::move(synced.error()));
+  }
+  std::string generation = next_generation();
+  if (auto removed = remove_generation(generation); !removed) return std::unexpected(std::move(removed.error()));
   if (mkdir(generation.c_str(), kFolderMode) != 0) return failure_errno(generation, "make the folder");
+  if (auto synced = sync_folder(path_); !synced) return std::unexpected(std::move(synced.error()));
   return generation;
 }
 
 std::expected<void, Error> DataFolder::finish_generation() {
-  const std::string generation = path_ + "/" + kFirstGeneration;
+  const std::string generation = next_generation();
   const std::string current = path_ + "/CURRENT";
   const std::string fresh = current + ".new";
   if (auto synced = sync_folder(generation); !synced) return synced;
-  if (auto written = write_file(fresh, std::string(kFirstGeneration) + "\n"); !written) return written;
-  if (rename(fresh.c_str(), current.c_str()) != 0) return failure_errno(current, "put in place");
+  if (auto written = write_file(fresh, generation.substr(path_.size() + 1) + "\n"); !written) return written;
+  if (std::rename(fresh.c_str(), current.c_str()) != 0) return failure_errno(current, "put in place");
   if (auto synced = sync_folder(path_); !synced) return synced;
+  const bool first = !generation_;
   generation_ = generation;
-  if (unlink((path_ + "/CREATING").c_str()) != 0) return failure_errno(path_, "tidy up");
+  if (first && unlink((path_ + "/CREATING").c_str()) != 0) return failure_errno(path_, "tidy up");
+  return {};
+}
+
+std::expected<void, Error> DataFolder::remove_other_generations() {
+  auto names = list_generations(path_);
+  if (!names) return std::unexpected(std::move(names.error()));
+  for (const std::string& name : *names) {
+    const std::string generation = path_ + "/" + name;
+    if (generation == generation_) continue;
+    if (auto removed = remove_generation(generation); !removed) return removed;
+  }
   return {};
 }
 

@@ -3,7 +3,8 @@
 //   <folder>/LOCK                 held with flock while a store is open; names the holder's process
 //   <folder>/CREATING             there while a first generation is being made: what is half made may be removed
 //   <folder>/CURRENT              one line, the name of the generation in use
-//   <folder>/gen-000001/          state.mdb, segment-*.mdb
+//   <folder>/gen-000001/          state.mdb, segment-*.mdb, checkpoint-*.wck
+//   <folder>/gen-000002/          a leader's snapshot, until it is whole and CURRENT names it
 //
 // Thread rule: used by the thread that opens the store. Holds the lock until it is destroyed.
 #pragma once
@@ -32,14 +33,17 @@ class DataFolder {
   /// Path of the current generation; empty in a new folder.
   [[nodiscard]] const std::optional<std::string>& generation() const { return generation_; }
 
-  /// For a new folder: removes what an earlier attempt left and makes an empty first generation. Its path.
+  /// Removes what an earlier attempt left and makes an empty generation, the next one. Its path.
   [[nodiscard]] std::expected<std::string, Error> begin_generation();
-  /// Everything in it is durable: from now on it is the current one, whatever happens.
+  /// The files in it are durable: from now on it is the current one, whatever happens.
   [[nodiscard]] std::expected<void, Error> finish_generation();
+  /// Removes every generation but the current one: unfinished, or left behind.
+  [[nodiscard]] std::expected<void, Error> remove_other_generations();
 
  private:
   DataFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
   [[nodiscard]] std::expected<void, Error> find_generation();
+  [[nodiscard]] std::string next_generation() const;
 
   std::string path_;
   int lock_;  ///< descriptor of LOCK; -1 after a move

@@ -63,6 +63,26 @@ KeptRecords keep(const ChunkView& chunk, raft::Index up_to) {
 
 std::expected<void, Error> LmdbLogStore::append(std::span<const LogWrite> writes) {
   if (!failed_.empty()) return std::unexpected(Error{Errc::io, failed_});
+  // An install stands between what comes before it and what comes behind.
+  std::vector<LogWrite> gathered;
+  bool installed = false;
+  for (const LogWrite& write : writes) {
+    gathered.push_back(write);
+    if (!write.install) continue;
+    const LogWrite rest{.hard_state = {}, .truncate_from = write.truncate_from, .entries = write.entries};
+    gathered.back().truncate_from.reset();
+    gathered.back().entries = {};
+    if (auto written = append_to_log(gathered); !written) return installed ? fail(std::move(written.error())) : written;
+    if (auto done = install(*write.install); !done) return fail(std::move(done.error()));
+    installed = true;
+    gathered = {rest};
+  }
+  auto written = append_to_log(gathered);
+  // From an install on it is not true that nothing was written.
+  return !written && installed ? fail(std::move(written.error())) : written;
+}
+
+std::expected<void, Error> LmdbLogStore::append_to_log(std::span<const LogWrite> writes) {
   const WritePlan plan = plan_writes(writes, state_.hard_state(), last_index_);
   Entries rest(plan.entries);
   Step step{plan.hard_state, plan.truncate_from, {}};
@@ -90,6 +110,7 @@ std::expected<void, Error> LmdbLogStore::found(std::string_view cluster_id, cons
   if (auto written = write({std::nullopt, std::nullopt, {&entry, 1}}, Piece::first); !written) return written;
   if (auto named = state_.save_founding(cluster_id, {raft::Term{1}, raft::kNobody}); !named)
     return fail(std::move(named.error()));
+  identity_ = state_.identity();
   recovered_ = {.hard_state = state_.hard_state(),
                 .term_runs = term_runs_,
                 .first_index = raft::Index{1},
@@ -125,7 +146,7 @@ std::expected<void, Error> LmdbLogStore::write(const Step& step, Piece piece) {
   }
   if (auto written = write_to_disk(step, fresh); !written) return fail(std::move(written.error()));
   // Half full is early enough: the other half takes longer to fill than the next file to write.
-  if (active_->env.bytes_with(0) > options_.segment_bytes / 2) files_.prepare();
+  if (active_->env.bytes_with(0) > options_.segment_bytes / 2) files()->prepare();
   return {};
 }
 

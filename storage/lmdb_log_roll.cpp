@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "storage/checkpoint_file.hpp"
 #include "storage/lmdb_log_store.hpp"
 #include "storage/segment_open.hpp"
+#include "storage/snapshot_content.hpp"
 
 namespace weir::storage {
 namespace {
@@ -38,13 +40,23 @@ std::expected<std::uint64_t, Error> checksum_at(const Segment& segment, raft::In
 }  // namespace
 
 std::shared_ptr<const Segments> LmdbLogStore::segments() const {
-  const std::scoped_lock lock(segments_mutex_);
+  const std::scoped_lock lock(pointers_mutex_);
   return segments_;
+}
+
+std::shared_ptr<CheckpointFiles> LmdbLogStore::checkpoint_files() const {
+  const std::scoped_lock lock(pointers_mutex_);
+  return checkpoints_;
+}
+
+std::shared_ptr<SegmentFiles> LmdbLogStore::files() const {
+  const std::scoped_lock lock(pointers_mutex_);
+  return files_;
 }
 
 void LmdbLogStore::publish(Segments segments) {
   auto fresh = std::make_shared<const Segments>(std::move(segments));
-  const std::scoped_lock lock(segments_mutex_);
+  const std::scoped_lock lock(pointers_mutex_);
   segments_.swap(fresh);
 }
 
@@ -89,7 +101,7 @@ std::expected<LmdbLogStore::SegmentPtr, Error> LmdbLogStore::begin_segment(raft:
   if (!head) return std::unexpected(std::move(head.error()));
   // What is acknowledged in the active segment must not hang on a flush that it will not get any more.
   if (auto synced = active_->env.sync(); !synced) return std::unexpected(std::move(synced.error()));
-  return create_segment(*folder_.generation(), *head, bytes, options_, &files_);
+  return create_segment(*folder_.generation(), *head, bytes, options_, files().get());
 }
 
 void LmdbLogStore::enter(const SegmentPtr& segment) {
@@ -127,8 +139,11 @@ std::expected<void, Error> LmdbLogStore::commit(const SegmentPtr& fresh, const r
 std::expected<void, Error> LmdbLogStore::drop_before(raft::Index index) {
   WEIR_CHECK(index <= last_index_.next(), index, last_index_);
   if (!failed_.empty()) return std::unexpected(Error{Errc::io, failed_});
+  // What the newest snapshot is made of stays: else nobody could be helped.
+  const auto checkpoints = checkpoint_files();
   const auto chain = segments();
-  const auto after = std::ranges::upper_bound(*chain, index, {}, first_of);
+  const raft::Index sendable = sendable_index(checkpoints->records(), first_of(chain->back()));
+  const auto after = std::ranges::upper_bound(*chain, std::min(index, sendable.next()), {}, first_of);
   if (after == chain->begin() || std::prev(after) == chain->begin()) return {};
   const Segments dropped(chain->begin(), std::prev(after));
   Segments kept(std::prev(after), chain->end());
@@ -138,6 +153,7 @@ std::expected<void, Error> LmdbLogStore::drop_before(raft::Index index) {
   const raft::Index first = first_of(kept.front());
   publish(std::move(kept));
   remove_files(dropped);
+  forget_checkpoints();
   if (first > last_index_) term_runs_.clear();
   while (term_runs_.size() > 1 && term_runs_[1].first <= first) term_runs_.erase(term_runs_.begin());
   if (!term_runs_.empty()) term_runs_.front().first = std::max(term_runs_.front().first, first);
@@ -148,7 +164,7 @@ std::expected<void, Error> LmdbLogStore::drop_before(raft::Index index) {
 void LmdbLogStore::remove_files(const Segments& dropped) {
   std::vector<std::string> paths;
   for (const auto& segment : dropped) paths.push_back(segment->env.path());
-  files_.remove(std::move(paths));
+  files()->remove(std::move(paths));
 }
 
 }  // namespace weir::storage

@@ -7,7 +7,10 @@
 #include <cerrno>
 #include <utility>
 
+#include "storage/checkpoint_file.hpp"
+#include "storage/lmdb_log_sending.hpp"
 #include "storage/segment_open.hpp"
+#include "storage/snapshot_inbox.hpp"
 
 namespace weir::storage {
 namespace {
@@ -23,10 +26,6 @@ std::unexpected<Error> failure(Errc code, const std::string& path, const std::st
   return std::unexpected(Error{code, path + ": " + problem});
 }
 
-std::string state_path(const std::string& generation) {
-  return generation + "/state.mdb";
-}
-
 std::expected<void, Error> create_generation(DataFolder& folder, const LmdbLogStore::Options& options) {
   auto generation = folder.begin_generation();
   if (!generation) return std::unexpected(std::move(generation.error()));
@@ -34,7 +33,7 @@ std::expected<void, Error> create_generation(DataFolder& folder, const LmdbLogSt
   const SegmentRecord record{head.first_index, head.segment_id};
   if (auto segment = create_segment(*generation, head, 0, options, nullptr); !segment)
     return std::unexpected(std::move(segment.error()));
-  auto state = StateFile::create(state_path(*generation), {options.node_name, random_id(), ""}, {&record, 1});
+  auto state = StateFile::create(state_file_path(*generation), {options.node_name, random_id(), ""}, {}, {&record, 1});
   if (!state) return std::unexpected(std::move(state.error()));
   return folder.finish_generation();
 }
@@ -45,7 +44,7 @@ std::expected<void, Error> expect_data_file(const std::string& path) {
 }
 
 std::expected<StateFile, Error> open_state(const std::string& generation, const std::string& node_name) {
-  const std::string path = state_path(generation);
+  const std::string path = state_file_path(generation);
   if (auto there = expect_data_file(path); !there) return std::unexpected(std::move(there.error()));
   auto state = StateFile::open(path);
   if (state && state->identity().node != node_name)
@@ -67,6 +66,22 @@ std::expected<void, Error> check_terms(const std::string& path, const raft::Hard
                  "its current term " + std::to_string(state.current_term.value) + " is below the log's last term " +
                      std::to_string(last_term(log).value) +
                      "; it is older than the log, do not mix copies: move the whole data folder away and start again");
+}
+
+// One of another log, or of entries that are not there, is no part of this node.
+std::expected<std::vector<CheckpointRecord>, Error> find_checkpoints(const std::string& generation,
+                                                                     const std::vector<SegmentRecord>& segments,
+                                                                     const RecoveredLog& log) {
+  const raft::Index first_index = segments.front().first_index;
+  auto records = CheckpointFiles::find(generation, first_index, segments.back().first_index);
+  if (!records) return records;
+  for (const CheckpointRecord& record : *records) {
+    if (record.index < first_index || record.index > log.last_index) continue;
+    if (term_at(log.term_runs, record.index) == record.term) continue;
+    return failure(Errc::damaged, generation + "/" + checkpoint_file_name(record.index),
+                   std::string("is of an entry of another term than the log has there") + kWayOut);
+  }
+  return records;
 }
 
 // found() was cut short between its two commits: an entry of term 1 in a store that never heard of a term or a cluster.
@@ -111,6 +126,8 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
     if (auto created = create_generation(*folder, options); !created)
       return std::unexpected(std::move(created.error()));
 
+  if (auto removed = folder->remove_other_generations(); !removed) return std::unexpected(std::move(removed.error()));
+
   const std::string& generation = *folder->generation();
   auto state = open_state(generation, options.node_name);
   if (!state) return std::unexpected(std::move(state.error()));
@@ -131,6 +148,8 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
       !tidied)
     return std::unexpected(std::move(tidied.error()));
 
+  auto checkpoints = find_checkpoints(generation, state->segments(), *log);
+  if (!checkpoints) return std::unexpected(std::move(checkpoints.error()));
   auto opened = open_segments(generation, state->segments(), log->heads, options);
   if (!opened) return std::unexpected(std::move(opened.error()));
   const std::vector<LostChunk> lost = std::move(log->lost);
@@ -140,32 +159,35 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
       if (entry.command == raft::Command::config) config_entries.push_back(entry.index);
   std::unique_ptr<LmdbLogStore> store(new LmdbLogStore(std::move(options), std::move(*folder), std::move(*state),
                                                        std::move(opened->segments), std::move(opened->active),
-                                                       std::move(*log)));
+                                                       std::move(*log), *std::move(checkpoints)));
   if (auto done = half_founded ? store->drop_half_founded(lost.size()) : store->restore(lost); !done)
     return std::unexpected(std::move(done.error()));
   store->recovered_ = {.hard_state = store->state_.hard_state(),
                        .term_runs = store->term_runs_,
                        .first_index = store->first_index(),
                        .last_index = store->last_index_,
+                       .prev_term = store->segments()->front()->head.previous_term,
                        .config_entries = half_founded ? std::vector<raft::Index>{} : std::move(config_entries)};
   return store;
 }
 
 LmdbLogStore::LmdbLogStore(Options options, DataFolder folder, StateFile state, Segments segments, SegmentPtr active,
-                           RecoveredLog recovered)
+                           RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints)
     : options_(std::move(options)),
       folder_(std::move(folder)),
       state_(std::move(state)),
-      files_({.folder = *folder_.generation(),
-              .segment_bytes = options_.segment_bytes,
-              .bytes_per_s = options_.prepare_bytes_per_s}),
+      identity_(state_.identity()),
+      files_(make_segment_files(*folder_.generation(), options_)),
       segments_(std::make_shared<const Segments>(std::move(segments))),
+      checkpoints_(std::make_shared<CheckpointFiles>(*folder_.generation(), std::move(checkpoints))),
       active_(std::move(active)),
       head_(active_->head),
       active_used_(recovered.last_index >= head_.first_index),
       term_runs_(std::move(recovered.term_runs)),
       last_index_(recovered.last_index),
       chain_(recovered.chain) {}
+
+LmdbLogStore::~LmdbLogStore() = default;
 
 std::expected<void, Error> LmdbLogStore::drop_half_founded(std::size_t lost_chunks) {
   // Also when the entry is only found by a scan: its sequence must never be given to another.

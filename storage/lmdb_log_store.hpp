@@ -1,8 +1,8 @@
 // The LogStore on a real disk: chunks of entries in a chain of LMDB files, hard state in another (storage/README.md).
 //
-// Thread rule: as LogStore: one thread calls found, append and drop_before; read, first_index and space may be called
-// from any thread at the same time. Owns its folder from open() until it is destroyed: no other store, in this process
-// or another, can open it.
+// Thread rule: as LogStore: one thread calls found, append, drop_before and receive; read, first_index, space and all
+// about checkpoints may be called from any thread at the same time. Owns its folder from open() until it is destroyed:
+// no other store, in this process or another, can open it.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,10 @@
 namespace weir::storage {
 
 struct KeptRecords;
+class CheckpointFiles;
+struct CheckpointRecord;
+class SnapshotInbox;
+class SnapshotSource;
 
 /// When append() returns. Votes and terms (state.mdb) are always flushed in full.
 enum class Durability : std::uint8_t {
@@ -82,21 +86,32 @@ class LmdbLogStore final : public LogStore {
 
   /// Opens the folder, or makes a new one with a fresh incarnation. Reads every byte of the log and verifies it.
   [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open(Options options);
+  LmdbLogStore(const LmdbLogStore&) = delete;
+  LmdbLogStore& operator=(const LmdbLogStore&) = delete;
+  ~LmdbLogStore() override;
 
-  [[nodiscard]] const Identity& identity() const override { return state_.identity(); }
+  [[nodiscard]] const Identity& identity() const override { return identity_; }
   [[nodiscard]] const raft::Recovered& recovered() const override { return recovered_; }
   [[nodiscard]] std::expected<void, Error> found(std::string_view cluster_id, const raft::Entry& config) override;
   [[nodiscard]] std::expected<void, Error> append(std::span<const LogWrite> writes) override;
   [[nodiscard]] std::expected<void, Error> drop_before(raft::Index index) override;
   [[nodiscard]] raft::Index first_index() const override;
-  [[nodiscard]] DiskSpace space() const override { return files_.space(); }
+  [[nodiscard]] std::expected<void, Error> save(const Checkpoint& checkpoint) override;
+  [[nodiscard]] std::vector<raft::Index> checkpoints() const override;
+  [[nodiscard]] std::expected<Checkpoint, Error> checkpoint(raft::Index index) const override;
+  /// The newest checkpoint that ends before the file that is being written to: what is sent never changes.
+  [[nodiscard]] raft::Index snapshot_index() const override;
+  [[nodiscard]] std::expected<SnapshotData, Error> read_snapshot(std::uint64_t number, std::uint64_t offset,
+                                                                 std::size_t bytes_max) override;
+  [[nodiscard]] std::expected<PieceAnswer, Error> receive(const raft::SnapshotPiece& piece) override;
+  [[nodiscard]] DiskSpace space() const override { return files()->space(); }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, Error> read(raft::Index first, raft::Index last,
                                                                     std::size_t bytes_max) const override;
 
   /// The files of the log, oldest first. From any thread.
   [[nodiscard]] std::vector<std::string> segment_paths() const;
   /// Returns when the next file is prepared, if one was due, and dropped ones are removed: for tests and benchmarks.
-  void wait_for_background() { files_.wait_until_idle(); }
+  void wait_for_background() { files()->wait_until_idle(); }
 
  private:
   using Done = std::expected<void, Error>;
@@ -114,13 +129,15 @@ class LmdbLogStore final : public LogStore {
   };
 
   LmdbLogStore(Options options, DataFolder folder, StateFile state, Segments segments, SegmentPtr active,
-               RecoveredLog recovered);
+               RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints);
 
   // --- opening (lmdb_log_store.cpp)
   [[nodiscard]] Done drop_half_founded(std::size_t lost_chunks);
   [[nodiscard]] Done restore(const std::vector<LostChunk>& lost);
 
   // --- writing (lmdb_log_append.cpp)
+  /// Without an install among them.
+  [[nodiscard]] Done append_to_log(std::span<const LogWrite> writes);
   [[nodiscard]] Done write(const Step& step, Piece piece);
   [[nodiscard]] Done write_to_disk(const Step& step, const SegmentPtr& fresh);
   /// Removes entries from `from` on, which is in the active segment; as many of `rest` as fit go into the same commit.
@@ -143,17 +160,31 @@ class LmdbLogStore final : public LogStore {
   void publish(Segments segments);
   void remove_files(const Segments& dropped);
 
+  // --- checkpoints and snapshots (lmdb_log_snapshots.cpp)
+  [[nodiscard]] Done install(const raft::Snapshot& snapshot);
+  /// The segments that were received, and behind them the one that is written to from now on.
+  [[nodiscard]] std::expected<Segments, Error> open_received(const SnapshotInbox& inbox, const SegmentPtr& fresh) const;
+  /// Those that nothing needs any more.
+  void forget_checkpoints();
+  /// Those that nobody has asked for in a while are forgotten: they hold on to files.
+  void forget_unused_sources();
+  struct Sending;
+
   [[nodiscard]] std::shared_ptr<const Segments> segments() const;
+  [[nodiscard]] std::shared_ptr<CheckpointFiles> checkpoint_files() const;
+  [[nodiscard]] std::shared_ptr<SegmentFiles> files() const;
 
   // Declared first, so released last.
   const Options options_;
   DataFolder folder_;
   StateFile state_;
+  Identity identity_;
   raft::Recovered recovered_;
-  SegmentFiles files_;
 
-  mutable std::mutex segments_mutex_;  // held to copy or replace the pointer (docs/decisions/0008)
+  mutable std::mutex pointers_mutex_;  // held to copy or replace the pointers (docs/decisions/0008)
+  std::shared_ptr<SegmentFiles> files_;
   std::shared_ptr<const Segments> segments_;
+  std::shared_ptr<CheckpointFiles> checkpoints_;
 
   // The writer's view of what is durable.
   SegmentPtr active_;                     ///< the last of segments_
@@ -163,6 +194,10 @@ class LmdbLogStore final : public LogStore {
   raft::Index last_index_;
   ChainEnd chain_;      ///< the chunk that holds last_index_; the highest sequence used
   std::string failed_;  ///< what broke the store for writing; empty = nothing
+  std::unique_ptr<SnapshotInbox> inbox_;
+
+  std::mutex sending_mutex_;      // of sending_
+  std::vector<Sending> sending_;  ///< in the order in which they were begun
 
   mutable std::counting_semaphore<kReadersMax> readers_{kReadersMax};
 };

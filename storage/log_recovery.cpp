@@ -32,8 +32,7 @@ class Recovery {
     if (key.size() != kKeySize) return damaged("a row has a key of another format");
     const raft::Index index = index_of_key(key);
     if (index == kHeadIndex) return head(value);
-    // What a truncation left behind in a file that had rolled: nobody reads it.
-    if (end_ && index >= *end_) return {};
+    if (end_ && index >= *end_) return left_behind(value);
     auto taken = chunk(index, value);
     if (!taken) taken.error().text = "at index " + std::to_string(index.value) + ": " + taken.error().text;
     return taken;
@@ -50,6 +49,13 @@ class Recovery {
   }
 
  private:
+  /// By a truncation, in a file that had rolled. Nobody reads it, but its sequence was used.
+  std::expected<void, Error> left_behind(std::string_view value) {
+    if (const auto chunk = ChunkView::verify(value))
+      log_.chain.sequence = std::max(log_.chain.sequence, chunk->header().sequence);
+    return {};
+  }
+
   std::expected<void, Error> head(std::string_view value) {
     auto head = decode_segment_head(value);
     if (!head) return std::unexpected(std::move(head.error()));
@@ -122,15 +128,16 @@ std::expected<void, Error> recover_segment(const std::string& path, Recovery rec
 
 }  // namespace
 
-std::expected<RecoveredLog, Error> recover_log(const std::string& generation, std::span<const SegmentRecord> records) {
+std::expected<RecoveredLog, Error> recover_log(const std::string& generation, std::span<const SegmentRecord> records,
+                                               std::optional<raft::Index> end) {
   RecoveredLog log;
   for (std::size_t number = 0; number < records.size(); ++number) {
-    std::optional<raft::Index> end;
-    if (number + 1 < records.size()) end = records[number + 1].first_index;
+    const auto segment_end = number + 1 < records.size() ? std::optional(records[number + 1].first_index) : end;
     const std::string path = generation + "/" + segment_file_name(records[number]);
-    if (auto done = recover_segment(path, Recovery(log, records[number], end)); !done)
+    if (auto done = recover_segment(path, Recovery(log, records[number], segment_end)); !done)
       return std::unexpected(std::move(done.error()));
   }
+  if (end) return log;
   // Only the newest segment may have a commit that was not flushed to its end: rolling flushes the one before.
   const std::string newest = generation + "/" + segment_file_name(records.back());
   auto lost = find_lost_chunks(newest, records.back().segment_id, log.chain, log.last_index);

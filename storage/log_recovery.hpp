@@ -3,6 +3,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,9 +31,11 @@ struct RecoveredLog {
 };
 
 /// damaged unless the files are the segments that `records` name, and all of their chunks hold and continue each other.
-/// Requires at least one record.
+/// Requires at least one record. With `end`, the log is what is before it: it must get there, and nothing is lost
+/// behind.
 [[nodiscard]] std::expected<RecoveredLog, Error> recover_log(const std::string& generation,
-                                                             std::span<const SegmentRecord> records);
+                                                             std::span<const SegmentRecord> records,
+                                                             std::optional<raft::Index> end = std::nullopt);
 
 /// The highest sequence that was used in a file that no list names any more; 0 for one without a chunk. Tells what a
 /// crash left from what an older list does not know.

@@ -98,24 +98,24 @@ class LogStore {
   // --- checkpoints, and the snapshots made of them. A snapshot is a checkpoint, those before it as far as their deltas
   // are needed, and what the log still has up to it.
 
-  /// Else all of the following answer `gone`, and nothing may be dropped: no other node could be helped then.
-  [[nodiscard]] virtual bool keeps_checkpoints() const { return false; }
   /// Durable on return. Requires a rising index, not above the last durable entry. One call at a time, beside the
   /// writing thread and readers. An error leaves the older checkpoints as they are and the store usable.
-  [[nodiscard]] virtual std::expected<void, Error> save(const Checkpoint& checkpoint);
+  [[nodiscard]] virtual std::expected<void, Error> save(const Checkpoint& checkpoint) = 0;
   /// Indexes of those whose delta is needed, oldest first; the newest is the state. A checkpoint goes when the entries
-  /// that its delta is about were dropped, but never the newest. From any thread.
-  [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const;
+  /// that its delta is about were dropped, but never the newest, nor that of snapshot_index(). From any thread.
+  [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const = 0;
   /// Verified as read(). `gone` if it is none of checkpoints(). From any thread.
-  [[nodiscard]] virtual std::expected<Checkpoint, Error> checkpoint(raft::Index index) const;
+  [[nodiscard]] virtual std::expected<Checkpoint, Error> checkpoint(raft::Index index) const = 0;
 
+  /// What the newest snapshot that can be sent covers; 0 = there is none yet. From any thread.
+  [[nodiscard]] virtual raft::Index snapshot_index() const = 0;
   /// At most bytes_max bytes (at least one, unless it ends there) of the snapshot `number` from `offset` on, or, if
   /// that is none that can be sent (any more), of the newest from 0 on. One call at a time, beside all others.
   [[nodiscard]] virtual std::expected<SnapshotData, Error> read_snapshot(std::uint64_t number, std::uint64_t offset,
-                                                                         std::size_t bytes_max);
+                                                                         std::size_t bytes_max) = 0;
   /// The next piece of a leader's snapshot; offset 0 begins one and forgets what came of another. One call at a time,
   /// beside all others but append(). An error leaves the store usable.
-  [[nodiscard]] virtual std::expected<PieceAnswer, Error> receive(const raft::SnapshotPiece& piece);
+  [[nodiscard]] virtual std::expected<PieceAnswer, Error> receive(const raft::SnapshotPiece& piece) = 0;
 
   /// From any thread; cheap.
   [[nodiscard]] virtual DiskSpace space() const = 0;

@@ -1,32 +1,15 @@
 #include "storage/schema.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
-#include <concepts>
 #include <cstring>
 #include <string>
 #include <utility>
 
 #include "raft/check.hpp"
+#include "storage/row_format.hpp"
 
 namespace weir::storage {
 namespace {
-
-// On disk these read as text.
-enum class Magic : std::uint32_t {
-  identity = 0x4e444957,      // WIDN
-  hard_state = 0x54534857,    // WHST
-  segment_list = 0x534c5357,  // WSLS
-  segment_head = 0x47455357,  // WSEG
-  chunk = 0x4b484357,         // WCHK
-};
-
-// Every row and chunk begins alike: checksum (of all that follows it), magic, version, two bytes of zero.
-constexpr std::size_t kChecksumEnd = 8;
-constexpr std::size_t kMagicOffset = 8;
-constexpr std::size_t kVersionOffset = 12;
-constexpr std::size_t kPrefixSize = 16;
 
 constexpr std::size_t kHardStateSize = 40;
 constexpr std::size_t kIdentityFixedSize = 26;
@@ -42,55 +25,6 @@ constexpr std::size_t overflow_size_min(std::size_t page_size) {
   return page_size / 2 + 52;
 }
 
-template <std::unsigned_integral T>
-void store(char* out, T value) {
-  for (std::size_t byte = 0; byte < sizeof(T); ++byte)
-    out[byte] = static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * byte));
-}
-
-template <std::unsigned_integral T>
-T load(const char* in) {
-  std::uint64_t value = 0;
-  for (std::size_t byte = 0; byte < sizeof(T); ++byte)
-    value |= std::uint64_t{static_cast<unsigned char>(in[byte])} << (8 * byte);
-  return static_cast<T>(value);
-}
-
-std::uint64_t load_u64(std::string_view in, std::size_t offset) {
-  return load<std::uint64_t>(in.data() + offset);
-}
-
-std::uint64_t checksum_of(std::string_view row) {
-  return XXH3_64bits(row.data() + kChecksumEnd, row.size() - kChecksumEnd);
-}
-
-std::uint64_t seal(std::span<char> row, Magic magic) {
-  store(row.data() + kMagicOffset, std::to_underlying(magic));
-  store(row.data() + kVersionOffset, kFormatVersion);
-  store(row.data() + kVersionOffset + 2, std::uint16_t{0});
-  const std::uint64_t checksum = checksum_of({row.data(), row.size()});
-  store(row.data(), checksum);
-  return checksum;
-}
-
-std::unexpected<Error> damaged(std::string text) {
-  return std::unexpected(Error{Errc::damaged, std::move(text)});
-}
-
-// What is asked of every row before any field of it is believed.
-std::expected<void, Error> check_prefix(std::string_view row, Magic magic, std::size_t size_min, const char* what) {
-  if (row.size() < std::max(size_min, kPrefixSize)) return damaged(std::string(what) + " is too short");
-  if (load_u64(row, 0) != checksum_of(row)) return damaged(std::string(what) + " does not match its checksum");
-  if (load<std::uint32_t>(row.data() + kMagicOffset) != std::to_underlying(magic))
-    return damaged(std::string(what) + " has the magic number of something else");
-  const auto version = load<std::uint16_t>(row.data() + kVersionOffset);
-  if (version > kFormatVersion)
-    return std::unexpected(Error{Errc::version, std::string(what) + " has format version " + std::to_string(version) +
-                                                    ", this build knows up to " + std::to_string(kFormatVersion) +
-                                                    "; run a newer weir"});
-  return {};
-}
-
 std::size_t write_record(char* out, const raft::Entry& entry) {
   const std::size_t size = record_size(entry.data.size());
   store(out, entry.term.value);
@@ -101,11 +35,6 @@ std::size_t write_record(char* out, const raft::Entry& entry) {
   const std::size_t end = kRecordHeaderSize + entry.data.size();
   std::memset(out + end, 0, size - end);
   return size;
-}
-
-std::string digits_of(raft::Index index) {
-  const std::string digits = std::to_string(index.value);
-  return std::string(20 - digits.size(), '0') + digits;
 }
 
 // The records fill the body exactly and their terms never fall: then record_at is safe at every one of them.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -74,7 +75,8 @@ void SegmentFiles::run(const std::stop_token& stop) {
       removing_ = true;
       lock.unlock();
       // What cannot be removed now is removed at the next opening: nothing names it any more.
-      for (const std::string& path : paths) static_cast<void>(unlink(path.c_str()));
+      std::error_code ignored;
+      for (const std::string& path : paths) std::filesystem::remove_all(path, ignored);
       lock.lock();
       removing_ = false;
       changed_.notify_all();

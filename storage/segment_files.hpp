@@ -46,6 +46,7 @@ class SegmentFiles {
   void prepare();
   /// Moves the prepared file to `path`, if it is ready. Durable with the folder's next sync.
   [[nodiscard]] std::expected<Taken, Error> take(const std::string& path);
+  /// Files, or folders with all that is in them.
   void remove(std::vector<std::string> paths);
 
   /// nearly_full from a preparation that found no room until one that did.

@@ -95,6 +95,11 @@ std::uint64_t random_id() {
   return number;
 }
 
+std::shared_ptr<SegmentFiles> make_segment_files(const std::string& generation, const LmdbLogStore::Options& options) {
+  return std::make_shared<SegmentFiles>(SegmentFiles::Options{
+      .folder = generation, .segment_bytes = options.segment_bytes, .bytes_per_s = options.prepare_bytes_per_s});
+}
+
 std::expected<std::shared_ptr<Segment>, Error> create_segment(const std::string& generation, const SegmentHead& head,
                                                               std::uint64_t bytes, const LmdbLogStore::Options& options,
                                                               SegmentFiles* files) {

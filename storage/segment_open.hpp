@@ -24,6 +24,9 @@ namespace weir::storage {
                                                                             const LmdbLogStore::Options& options,
                                                                             SegmentFiles* files);
 
+[[nodiscard]] std::shared_ptr<SegmentFiles> make_segment_files(const std::string& generation,
+                                                               const LmdbLogStore::Options& options);
+
 struct OpenedSegments {
   Segments segments;
   std::shared_ptr<Segment> active;  ///< the last of them, for writing

@@ -43,13 +43,18 @@ std::string_view row(const Rows& rows, std::string_view key) {
 
 }  // namespace
 
-std::expected<StateFile, Error> StateFile::create(const std::string& path, Identity identity,
+std::string state_file_path(const std::string& generation) {
+  return generation + "/state.mdb";
+}
+
+std::expected<StateFile, Error> StateFile::create(const std::string& path, const Identity& identity,
+                                                  const raft::HardState& hard_state,
                                                   std::span<const SegmentRecord> segments) {
   auto env = Env::open({path, kMapBytes, kReadersMax});
   if (!env) return std::unexpected(std::move(env.error()));
   if (auto reserved = env->reserve(kRowsBytes); !reserved) return std::unexpected(std::move(reserved.error()));
   StateFile file(std::move(*env));
-  if (auto written = file.write(identity, {}, {segments.begin(), segments.end()}); !written)
+  if (auto written = file.write(identity, hard_state, {segments.begin(), segments.end()}); !written)
     return std::unexpected(std::move(written.error()));
   return file;
 }

@@ -17,10 +17,14 @@
 
 namespace weir::storage {
 
+/// Of a generation.
+[[nodiscard]] std::string state_file_path(const std::string& generation);
+
 class StateFile {
  public:
   /// Makes the file; durable when it returns, but for its name in the folder.
-  [[nodiscard]] static std::expected<StateFile, Error> create(const std::string& path, Identity identity,
+  [[nodiscard]] static std::expected<StateFile, Error> create(const std::string& path, const Identity& identity,
+                                                              const raft::HardState& hard_state,
                                                               std::span<const SegmentRecord> segments);
   /// Verifies every byte before it is believed.
   [[nodiscard]] static std::expected<StateFile, Error> open(const std::string& path);

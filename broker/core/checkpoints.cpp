@@ -162,10 +162,6 @@ void Checkpoints::end_loading(Loading& loading, std::expected<std::optional<Load
 
 void Checkpoints::applied(StateMachine& state, const Digest& digest, const DecodedEntry& entry,
                           const raft::Entry& config, const raft::Bytes& founding_data) {
-  if (!disk_.keeps_checkpoints()) {
-    state.forget_delta();
-    return;
-  }
   applied_bytes_ += entry.data_bytes;
   const bool due = applied_bytes_ >= limits_.applied_bytes || state.delta_bytes() >= limits_.delta_bytes;
   if (!due || saving_ || loading_) {

@@ -133,8 +133,10 @@ void Node::Impl::trim_log() {
   if (!replica_ || phase_ == Phase::failed || newest == raft::Index{}) {
     return;
   }
+  // Raft offers what is behind the newest snapshot that can be sent, or a follower that got it would get it again.
   const std::uint64_t kept = std::min(config_.log_entries_kept, newest.value);
-  replica_->compact(std::max(disk_.first_index().prev(), raft::Index{newest.value - kept}));
+  const raft::Index offered_behind = std::min(raft::Index{newest.value - kept}, disk_.snapshot_index());
+  replica_->compact(std::max(disk_.first_index().prev(), offered_behind));
   const raft::Index needed = std::min(state_.first_index(), newest.next());
   if (needed > disk_.first_index() && !dropping_) {
     dropping_ = true;

@@ -32,6 +32,7 @@ NodeStatus Node::Impl::status() const {
     status.leader = leader;
   }
   status.commit_index = raft.commit_index();
+  status.first_index = disk_.first_index();
   status.last_index = raft.last_index();
   status.durable_index = raft.durable_index();
   if (raft.role() != raft::Role::leader) {

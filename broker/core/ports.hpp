@@ -48,11 +48,11 @@ class Disk {
   virtual void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) = 0;
 
   // --- checkpoints and snapshots, each as in storage::LogStore
-  [[nodiscard]] virtual bool keeps_checkpoints() const = 0;
   /// Beside writes and reads, on a thread of its own. At most one is under way, and none while a snapshot is installed.
   virtual void save(storage::Checkpoint checkpoint, WriteDone done) = 0;
   [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const = 0;
   virtual void checkpoint(raft::Index index, CheckpointDone done) = 0;
+  [[nodiscard]] virtual raft::Index snapshot_index() const = 0;
   /// Beside writes and reads.
   virtual void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) = 0;
   /// In line with the writes: the store forbids it beside them, and `install` of what came must follow it.

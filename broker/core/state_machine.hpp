@@ -48,8 +48,6 @@ class StateMachine {
   [[nodiscard]] std::string save() const;
   /// Rows and ids that entries applied since the last call, or since it was restored, added.
   [[nodiscard]] std::string take_delta() { return delta_.take(); }
-  /// Nobody will ask for it.
-  void forget_delta() { delta_.clear(); }
   [[nodiscard]] std::size_t delta_bytes() const { return delta_.bytes(); }
   /// Of a new object: takes what save() gave; then add_delta() for every delta, oldest first, then check_restored().
   /// The errors say what is wrong; then this object must not be used. What lies before first_index() may be missing.

@@ -49,6 +49,7 @@ struct NodeStatus {
   std::string cluster_id;
   raft::Index commit_index;
   raft::Index applied_index;
+  raft::Index first_index{1};  ///< the first entry this log still has
   raft::Index last_index;
   raft::Index durable_index;
   raft::Position position;  ///< last applied

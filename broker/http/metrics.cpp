@@ -57,6 +57,7 @@ void add_node(std::string& out, const NodeStatus& status) {
   gauge("weir_raft_term", "Current term.", status.term.value);
   gauge("weir_raft_is_leader", "1 on the leader.", status.role == raft::Role::leader ? 1 : 0);
   gauge("weir_raft_has_leader", "1 while a leader is known.", status.leader ? 1 : 0);
+  gauge("weir_raft_first_index", "First log index this node still has.", status.first_index.value);
   gauge("weir_raft_last_index", "Last log index.", status.last_index.value);
   gauge("weir_raft_durable_index", "Last log index on this disk.", status.durable_index.value);
   gauge("weir_raft_commit_index", "Commit index.", status.commit_index.value);
@@ -88,6 +89,9 @@ void add_counters(std::string& out, const Counters& counters) {
   counter("weir_events_duplicate_total", "Events recognised as stored before.", counters.events_duplicate);
   counter("weir_requests_refused_total", "Publish requests refused.", counters.requests_refused);
   counter("weir_entries_applied_total", "Log entries applied.", counters.entries_applied);
+  counter("weir_checkpoints_saved_total", "Times the applied state was saved.", counters.checkpoints_saved);
+  counter("weir_snapshots_installed_total", "Snapshots of a leader that took the place of this node's log.",
+          counters.snapshots_installed);
   counter("weir_digest_comparisons_total", "Comparisons of members' data applied.", counters.digests_compared);
   counter("weir_digest_differences_total", "Of these, those in which not all held the same.",
           counters.digests_differing);

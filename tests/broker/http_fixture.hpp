@@ -37,7 +37,7 @@ class MemoryDisk final : public Disk {
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
-  [[nodiscard]] bool keeps_checkpoints() const override { return false; }
+  [[nodiscard]] raft::Index snapshot_index() const override { return {}; }
   [[nodiscard]] raft::Index first_index() const override { return raft::Index{1}; }
   /// Writes are held back until release().
   void hold() { held_.emplace(); }

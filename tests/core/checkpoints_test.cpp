@@ -69,15 +69,6 @@ class CheckpointTest : public testing::Test {
       {.saved = [this] { ++saved_; }, .notice = [this](const std::string& text) { notices_.push_back(text); }}};
 };
 
-TEST_F(CheckpointTest, ADiskThatKeepsNoneIsAskedForNoneAndNothingIsHeldForIt) {
-  disk_.keeps = false;
-  for (int i = 0; i < 100; ++i) {
-    publish("id " + std::to_string(i));
-  }
-  EXPECT_EQ(machine_.state.delta_bytes(), 0U);
-  EXPECT_FALSE(load().has_value());
-}
-
 TEST_F(CheckpointTest, WithoutOneAStartBeginsWithNothing) {
   EXPECT_FALSE(load().has_value());
   EXPECT_EQ(error_, "");

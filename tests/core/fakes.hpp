@@ -75,7 +75,9 @@ class FakeDisk final : public Disk {
     pieces.emplace_back(std::move(piece), std::move(done));
   }
   void drop_before(raft::Index index, WriteDone done) override { drops.emplace_back(index, std::move(done)); }
-  [[nodiscard]] bool keeps_checkpoints() const override { return keeps; }
+  [[nodiscard]] raft::Index snapshot_index() const override {
+    return sendable.value_or(kept.empty() ? raft::Index{} : kept.back().index);
+  }
   [[nodiscard]] raft::Index first_index() const override { return first; }
 
   void finish_save() {
@@ -206,8 +208,8 @@ class FakeDisk final : public Disk {
   std::deque<std::pair<raft::SnapshotPiece, PieceDone>> pieces;
   std::deque<std::pair<raft::Index, WriteDone>> drops;
   raft::Index first{1};
-  bool keeps = true;
   std::vector<storage::Checkpoint> kept;  ///< oldest first
+  std::optional<raft::Index> sendable;    ///< else the newest
   /// What an install brings.
   std::vector<raft::Entry> incoming_log;
   std::vector<storage::Checkpoint> incoming_kept;

@@ -268,8 +268,8 @@ TEST(NodeSnapshots, WhatWasProposedHereAndIsCoveredIsAnsweredAsUnknown) {
   EXPECT_EQ(three.node->status().position, raft::Position{20});
 }
 
-TEST(NodeSnapshots, AFollowerBehindWhatIsKeptIsSentTheNewestInPieces) {
-  NodeFixture three;
+/// A leader of three that keeps checkpoints of all it has and offers no entry that they cover.
+void lead_and_save(NodeFixture& three) {
   three.adapt = [](NodeConfig& config) {
     config.checkpoint_bytes = 1;
     config.log_entries_kept = 0;
@@ -284,17 +284,38 @@ TEST(NodeSnapshots, AFollowerBehindWhatIsKeptIsSentTheNewestInPieces) {
     three.settle();
     finish_saves(three);
   }
+}
+
+/// n3 is there and asks for the entries from `next` on, until it is to get something of a snapshot.
+void ask_for(NodeFixture& three, raft::Index next) {
   for (int i = 0; i < 20 && three.disk.snapshot_reads.empty(); ++i) {
     three.tick();
-    // n3 is there, and has nothing yet.
     three.receive("n3", three.node->status().term,
                   raft::AppendEntriesReply{.answer = raft::AppendAnswer::conflict,
                                            .match_index = {},
                                            .conflict_term = {},
-                                           .conflict_index = raft::Index{2},
+                                           .conflict_index = next,
                                            .read_context = {}});
     three.settle();
   }
+}
+
+// Else a follower that has just got the newest snapshot that can be sent would be sent it again, for ever.
+TEST(NodeSnapshots, EntriesBehindTheNewestThatCanBeSentAreOffered) {
+  NodeFixture three;
+  three.disk.sendable = raft::Index{3};
+  lead_and_save(three);
+  ASSERT_GT(three.disk.kept.back().index, raft::Index{4});
+  ask_for(three, raft::Index{4});
+  EXPECT_THAT(three.disk.snapshot_reads, IsEmpty());
+  ask_for(three, raft::Index{3});
+  EXPECT_THAT(three.disk.snapshot_reads, SizeIs(1));
+}
+
+TEST(NodeSnapshots, AFollowerBehindWhatIsKeptIsSentTheNewestInPieces) {
+  NodeFixture three;
+  lead_and_save(three);
+  ask_for(three, raft::Index{2});
   ASSERT_THAT(three.disk.snapshot_reads, SizeIs(1));
   EXPECT_EQ(three.disk.snapshot_reads.front().bytes_max, 4U);
   const storage::Checkpoint& newest = three.disk.kept.back();

@@ -46,7 +46,7 @@ class SimDiskThread final : public broker::Disk {
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
-  [[nodiscard]] bool keeps_checkpoints() const override { return store_.keeps_checkpoints(); }
+  [[nodiscard]] raft::Index snapshot_index() const override { return store_.snapshot_index(); }
   [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
   void found(std::string cluster_id, raft::Entry config, WriteDone done);
 

@@ -36,6 +36,14 @@ raft::Term SimDisk::term_at(raft::Index index) const {
   return index < first_index_ || index > last_index() ? raft::Term{} : entries_[index - first_index_].term;
 }
 
+raft::Index SimDisk::sendable() const {
+  raft::Index newest;
+  for (const storage::Checkpoint& checkpoint : checkpoints_) {
+    if (checkpoint.index + entries_in_use_ <= last_index()) newest = checkpoint.index;
+  }
+  return newest;
+}
+
 void SimDisk::flip_bit_of_received() {
   WEIR_CHECK(!received_.empty());
   received_[received_.size() / 2] = static_cast<char>(received_[received_.size() / 2] ^ 1);
@@ -179,6 +187,7 @@ void SimLogStore::write_log(std::span<const storage::LogWrite> writes) {
 std::expected<void, Error> SimLogStore::drop_before(raft::Index index) {
   WEIR_CHECK(index <= disk_.last_index().next(), index, disk_.last_index());
   if (auto error = fault_before_writing()) return std::unexpected(std::move(*error));
+  if (disk_.entries_in_use_ > 0) index = std::min(index, disk_.sendable().next());
   if (index > disk_.first_index_ && step()) {
     disk_.prev_term_ = disk_.term_at(index.prev());
     const auto count = static_cast<std::ptrdiff_t>(index - disk_.first_index_);
@@ -194,7 +203,8 @@ std::expected<void, Error> SimLogStore::drop_before(raft::Index index) {
 
 void SimLogStore::forget_checkpoints() {
   auto& kept = disk_.checkpoints_;
-  while (kept.size() > 1 && kept.front().index < disk_.first_index_) kept.erase(kept.begin());
+  const raft::Index needed = std::min(disk_.first_index_, disk_.sendable());
+  while (!kept.empty() && kept.front().index < needed) kept.erase(kept.begin());
 }
 
 std::expected<void, Error> SimLogStore::save(const storage::Checkpoint& checkpoint) {
@@ -228,13 +238,15 @@ std::expected<storage::Checkpoint, Error> SimLogStore::checkpoint(raft::Index in
 }
 
 const SimLogStore::Made& SimLogStore::newest_snapshot() {
-  const storage::Checkpoint& newest = disk_.checkpoints_.back();
+  std::vector<storage::Checkpoint> checkpoints = disk_.checkpoints_;
+  while (checkpoints.back().index > disk_.sendable()) checkpoints.pop_back();
+  const storage::Checkpoint& newest = checkpoints.back();
   const std::uint64_t number = number_of(disk_.identity_.incarnation, disk_.first_index_, newest.index);
   const auto known = std::ranges::find(made_, number, [](const Made& made) { return made.snapshot.number; });
   if (known != made_.end()) return *known;
   const auto end = disk_.entries_.begin() + static_cast<std::ptrdiff_t>(newest.index.next() - disk_.first_index_);
   Made made{.snapshot = {.index = newest.index, .term = newest.term, .number = number, .config = newest.config},
-            .content = encode({.checkpoints = disk_.checkpoints_,
+            .content = encode({.checkpoints = checkpoints,
                                .first_index = disk_.first_index_,
                                .prev_term = disk_.prev_term_,
                                .entries = {disk_.entries_.begin(), end}})};
@@ -247,7 +259,7 @@ const SimLogStore::Made& SimLogStore::newest_snapshot() {
 std::expected<storage::SnapshotData, Error> SimLogStore::read_snapshot(std::uint64_t number, std::uint64_t offset,
                                                                        std::size_t bytes_max) {
   WEIR_CHECK(bytes_max > 0);
-  if (disk_.checkpoints_.empty()) return storage::SnapshotData{};
+  if (disk_.sendable() == raft::Index{}) return storage::SnapshotData{};
   if (!disk_.rotten_.empty() || !disk_.rotten_checkpoints_.empty())
     return std::unexpected(Error{Errc::damaged, "a part of the snapshot is rotten"});
   const auto known = std::ranges::find(made_, number, [](const Made& made) { return made.snapshot.number; });

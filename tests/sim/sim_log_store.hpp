@@ -52,6 +52,9 @@ class SimDisk {
   /// Everything is gone; the next opening makes a new store with `incarnation`. Requires that no store is open.
   void wipe(std::uint64_t incarnation);
 
+  /// So many entries at the log's end stand in the file that is written to, of which no snapshot can be made.
+  void set_entries_in_use(std::uint64_t count) { entries_in_use_ = count; }
+
   [[nodiscard]] bool is_open() const { return open_; }
   [[nodiscard]] const storage::Identity& identity() const { return identity_; }
   /// The CONFIG entry it was founded with, be it in the log or not.
@@ -69,6 +72,8 @@ class SimDisk {
   [[nodiscard]] const std::vector<storage::Checkpoint>& checkpoints() const { return checkpoints_; }
   /// What the newest checkpoint covers, be it in the log or not; 0 = there is none.
   [[nodiscard]] raft::Index covered() const { return checkpoints_.empty() ? raft::Index{} : checkpoints_.back().index; }
+  /// What the newest snapshot that can be sent covers; 0 = there is none.
+  [[nodiscard]] raft::Index sendable() const;
   /// Calls of append and found that were answered with success since the disk was made.
   [[nodiscard]] std::uint64_t writes_done() const { return writes_done_; }
 
@@ -84,6 +89,7 @@ class SimDisk {
   raft::Snapshot incoming_;                       ///< a leader's, which is being received
   std::string received_;                          ///< of its content
   bool whole_ = false;                            ///< it is all there, and in order
+  std::uint64_t entries_in_use_ = 0;
   storage::DiskSpace space_ = storage::DiskSpace::enough;
   std::set<raft::Index> rotten_;
   std::set<raft::Index> rotten_checkpoints_;
@@ -108,10 +114,11 @@ class SimLogStore final : public storage::LogStore {
   [[nodiscard]] std::expected<void, storage::Error> found(std::string_view cluster_id,
                                                           const raft::Entry& config) override;
   [[nodiscard]] std::expected<void, storage::Error> append(std::span<const storage::LogWrite> writes) override;
-  /// As if each entry had a segment of its own: exactly the entries before `index` go.
+  /// As if each entry had a segment of its own: exactly the entries before `index` go, but for those of the newest
+  /// snapshot and those in use.
   [[nodiscard]] std::expected<void, storage::Error> drop_before(raft::Index index) override;
   [[nodiscard]] raft::Index first_index() const override { return disk_.first_index_; }
-  [[nodiscard]] bool keeps_checkpoints() const override { return true; }
+  [[nodiscard]] raft::Index snapshot_index() const override { return disk_.sendable(); }
   [[nodiscard]] std::expected<void, storage::Error> save(const storage::Checkpoint& checkpoint) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override;
   [[nodiscard]] std::expected<storage::Checkpoint, storage::Error> checkpoint(raft::Index index) const override;

@@ -35,11 +35,16 @@ std::string path_of(int descriptor) {
   return {buffer.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
 }
 
-// The file's name, if it is right in the folder.
+// The file's name as seen from the folder, if it is in there.
 std::string name_in(const std::string& folder, const std::string& path) {
   if (!path.starts_with(folder + "/") || path.ends_with("-lock") || path.find(" (deleted)") != std::string::npos)
     return {};
   return path.substr(folder.size() + 1);
+}
+
+std::string folder_of(const std::string& name) {
+  const auto slash = name.rfind('/');
+  return slash == std::string::npos ? std::string() : name.substr(0, slash);
 }
 
 void apply(std::map<std::string, int>& names, const DiskOp& op) {
@@ -115,12 +120,12 @@ SparseFile SparseFile::load(const std::string& path) {
 }
 
 DiskRecorder::DiskRecorder(const std::string& folder) : folder_(std::filesystem::canonical(folder).string()) {
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    if (entry.path().string().ends_with("-lock")) continue;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
+    if (!entry.is_regular_file() || entry.path().string().ends_with("-lock")) continue;
     struct stat status{};
     EXPECT_EQ(stat(entry.path().c_str(), &status), 0);
     numbers_[status.st_ino] = next_number_;
-    names_[entry.path().filename().string()] = next_number_;
+    names_[name_in(folder_, entry.path().string())] = next_number_;
     files_[next_number_++] = SparseFile::load(entry.path().string());
   }
   const std::scoped_lock lock(recorder_mutex());
@@ -189,8 +194,12 @@ void DiskRecorder::note_flush(int descriptor) {
   const std::scoped_lock lock(recorder_mutex());
   if (current() == nullptr) return;
   DiskOp op;
-  if (path_of(descriptor) == current()->folder_) {
+  struct stat status{};
+  const std::string path = path_of(descriptor);
+  const bool is_folder = fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
+  if (is_folder && (path == current()->folder_ || path.starts_with(current()->folder_ + "/"))) {
     op.kind = DiskOp::Kind::flush_folder;
+    op.name = name_in(current()->folder_, path);
   } else if (current()->find(descriptor, op)) {
     op.kind = DiskOp::Kind::flush;
   } else {
@@ -209,6 +218,12 @@ void DiskRecorder::note_rename(const char* from, const char* to) {
   if (!op.name.empty()) current()->ops_.push_back(std::move(op));
 }
 
+void DiskRecorder::note_replaced(const char* path) {
+  const std::scoped_lock lock(recorder_mutex());
+  struct stat status{};
+  if (current() != nullptr && stat(path, &status) == 0) current()->numbers_.erase(status.st_ino);
+}
+
 void DiskRecorder::note_unlink(const char* path) {
   const std::scoped_lock lock(recorder_mutex());
   if (current() == nullptr) return;
@@ -216,7 +231,7 @@ void DiskRecorder::note_unlink(const char* path) {
   op.kind = DiskOp::Kind::unlink;
   op.name = name_in(current()->folder_, path);
   struct stat status{};
-  if (op.name.empty() || stat(path, &status) != 0) return;
+  if (op.name.empty() || stat(path, &status) != 0 || !S_ISREG(status.st_mode)) return;
   // The system may give the number to the next file.
   current()->numbers_.erase(status.st_ino);
   current()->ops_.push_back(std::move(op));
@@ -232,7 +247,9 @@ void PowerCuts::pass(const DiskOp& op) {
       for (const DiskOp& pending : std::exchange(unflushed_[op.file], {})) apply(files_[op.file], pending);
       return;
     case DiskOp::Kind::flush_folder:
-      for (const DiskOp& pending : std::exchange(unflushed_names_, {})) apply(names_, pending);
+      for (const DiskOp& pending : unflushed_names_)
+        if (folder_of(pending.name) == op.name) apply(names_, pending);
+      std::erase_if(unflushed_names_, [&op](const DiskOp& pending) { return folder_of(pending.name) == op.name; });
       return;
     case DiskOp::Kind::mark:
       return;
@@ -251,6 +268,7 @@ void PowerCuts::cut(const std::string& folder, std::mt19937_64& random) const {
     SparseFile file = durable == files_.end() ? SparseFile() : durable->second;
     if (const auto pending = unflushed_.find(number); pending != unflushed_.end())
       apply_some(file, pending->second, random);
+    std::filesystem::create_directories(folder + "/" + folder_of(name));
     file.store(folder + "/" + name);
   }
 }
@@ -294,9 +312,16 @@ int fallocate(int file, int mode, off_t offset, off_t size) {
 }
 
 int rename(const char* from, const char* to) noexcept {
+  weir::storage::DiskRecorder::note_replaced(to);
   const int done = static_cast<int>(syscall(SYS_rename, from, to));
   if (done == 0) weir::storage::DiskRecorder::note_rename(from, to);
   return done;
+}
+
+int unlinkat(int folder, const char* path, int flags) noexcept {
+  const std::string whole = folder == AT_FDCWD ? path : weir::storage::path_of(folder) + "/" + path;
+  weir::storage::DiskRecorder::note_unlink(whole.c_str());
+  return static_cast<int>(syscall(SYS_unlinkat, folder, path, flags));
 }
 
 int unlink(const char* path) noexcept {

@@ -36,8 +36,8 @@ class SparseFile {
 struct DiskOp {
   enum class Kind : std::uint8_t { write, grow, flush, create, rename, unlink, flush_folder, mark };
   Kind kind{};
-  int file = 0;  ///< a number of its own for each file, whatever its name
-  std::string name;
+  int file = 0;      ///< a number of its own for each file, whatever its name
+  std::string name;  ///< relative to the recorded folder; flush_folder: of the folder, empty for that itself
   std::string new_name;
   std::uint64_t offset = 0;  ///< write: where; grow: the size; mark: its number
   std::string bytes;
@@ -46,7 +46,8 @@ struct DiskOp {
 
 class DiskRecorder {
  public:
-  /// From now on, for the files right in `folder`.
+  /// From now on, for the files in `folder` and in its folders. Those themselves are there as soon as a file in them
+  /// is.
   explicit DiskRecorder(const std::string& folder);
   DiskRecorder(const DiskRecorder&) = delete;
   DiskRecorder& operator=(const DiskRecorder&) = delete;
@@ -65,6 +66,8 @@ class DiskRecorder {
   static void note_flush(int descriptor);
   static void note_rename(const char* from, const char* to);
   static void note_unlink(const char* path);
+  /// Something else takes its name; the system may give its number to the next file.
+  static void note_replaced(const char* path);
 
  private:
   [[nodiscard]] bool find(int descriptor, DiskOp& op);

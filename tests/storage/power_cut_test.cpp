@@ -17,15 +17,24 @@ std::size_t images_wanted() {
   return given != nullptr ? std::stoull(given) : kImages;
 }
 
-/// One acknowledged call and what the log was before and after it. Logs from index 1 on, whatever was dropped.
+/// One acknowledged call and what the store was before and after it. Logs from index 1 on, whatever was dropped.
 struct Step {
   std::vector<raft::Entry> before;
   raft::HardState state_before;
   LogWrite write;
   std::vector<raft::Entry> entries;
   raft::HardState state_after;
-  Index first_before;
-  Index first_after;
+  Index first_before{1};
+  Index first_after{1};
+  std::vector<Index> checkpoints_before;
+  std::vector<Index> checkpoints_after;
+  std::optional<std::vector<raft::Entry>> installed;  ///< the log that a snapshot brought in place of `before`
+};
+
+/// A leader of its own, and the snapshot it sends.
+struct Leader {
+  std::vector<raft::Entry> log;  ///< up to the snapshot's index
+  std::vector<raft::SnapshotPiece> pieces;
 };
 
 struct Kind {
@@ -47,7 +56,7 @@ class PowerCut : public testing::TestWithParam<Kind> {
 
   // The next call, as Raft could make it: nothing that was dropped is truncated.
   Step next_step(const std::vector<raft::Entry>& log, const raft::HardState& state, Index first) {
-    Step step{log, state, {}, {}, state, first, first};
+    Step step{log, state, {}, {}, state, first, first, {}, {}, {}};
     std::uint64_t from = log.size() + 1;
     if (below(3) == 0) {
       const std::uint64_t reach = below(4) == 0 ? 30 : 5;
@@ -64,10 +73,90 @@ class PowerCut : public testing::TestWithParam<Kind> {
     return step;
   }
 
+  // A log of its own up to an index of its own, whose front it may have dropped.
+  Leader make_leader(std::uint64_t last, std::uint64_t term) {
+    const TempFolder folder(Medium::memory);
+    auto leader_options = options(folder / "leader");
+    leader_options.segment_bytes = LmdbLogStore::kSegmentBytesMin;
+    auto store = *LmdbLogStore::open(leader_options);
+    Leader leader;
+    for (std::uint64_t next = 1; next <= last + 8; ++next) {
+      const auto more = entries(next, next, term, 60'000);
+      EXPECT_TRUE(append_one(*store, {hard_state(term), std::nullopt, more}).has_value());
+      if (next <= last) leader.log.push_back(more.front());
+      if (next == last / 2 || next == last) {
+        EXPECT_TRUE(store->save(checkpoint_at(next, term)).has_value());
+      }
+    }
+    EXPECT_EQ(store->snapshot_index(), Index{last});
+    if (below(2) == 0) {
+      EXPECT_TRUE(store->drop_before(Index{last / 2 + 1}).has_value());
+    }
+    leader.pieces = pieces_of(*store, 50'000);
+    return leader;
+  }
+
+  void save_next(LmdbLogStore& store, Step& step) {
+    const std::uint64_t newest = step.checkpoints_before.empty() ? 0 : step.checkpoints_before.back().value;
+    const std::uint64_t index = newest + 1 + below(step.before.size() - newest);
+    ASSERT_TRUE(store.save(checkpoint_at(index, step.before[index - 1].term.value)).has_value());
+    step.checkpoints_after.push_back(Index{index});
+  }
+
+  void install_next(LmdbLogStore& store, Step& step) {
+    const std::uint64_t term = step.state_before.current_term.value + 1;
+    const Leader leader = make_leader(step.before.size() + 3 + below(5), term);
+    const raft::Snapshot snapshot = leader.pieces.front().snapshot;
+    for (const auto& piece : leader.pieces) {
+      const auto answer = store.receive(piece);
+      ASSERT_TRUE(answer.has_value()) << answer.error().text;
+      ASSERT_EQ(*answer, &piece == &leader.pieces.back() ? PieceAnswer::whole : PieceAnswer::more);
+    }
+    step.state_after = hard_state(term, 2);
+    step.entries = entries(snapshot.index.value + 1, snapshot.index.value + below(3), term);
+    step.installed = leader.log;
+    step.write.hard_state = step.state_after;
+    step.write.truncate_from = snapshot.index.next();
+    LogWrite write{.hard_state = step.state_after, .truncate_from = {}, .entries = step.entries};
+    write.install = snapshot;
+    const auto done = append_one(store, write);
+    ASSERT_TRUE(done.has_value()) << done.error().text;
+    step.checkpoints_after = store.checkpoints();
+    ++installs_;
+  }
+
+  static void expect_checkpoints(const LmdbLogStore& store, const std::vector<raft::Entry>& log,
+                                 const std::string& what) {
+    for (const Index index : store.checkpoints()) {
+      const auto read = store.checkpoint(index);
+      ASSERT_TRUE(read.has_value()) << what << ": " << read.error().text;
+      const Checkpoint as_saved = checkpoint_at(index.value, log[index.value - 1].term.value);
+      ASSERT_TRUE(read->term == as_saved.term && read->config == as_saved.config && read->state == as_saved.state &&
+                  read->delta == as_saved.delta)
+          << what;
+    }
+  }
+
+  // Of older ones it is left open when they go.
+  static std::vector<Index> needed(std::vector<Index> checkpoints, Index first) {
+    while (checkpoints.size() > 1 && checkpoints.front() < first) checkpoints.erase(checkpoints.begin());
+    return checkpoints;
+  }
+
   // What a store may hold if the power went while `step` was under way (or just after it).
   static void expect_explained(const LmdbLogStore& store, const Step& step, const std::string& what) {
     const Index first = store.first_index();
     ASSERT_TRUE(first == step.first_before || first == step.first_after) << what;
+    const auto kept = store.checkpoints();
+    const bool as_before = needed(kept, first) == needed(step.checkpoints_before, first);
+    const bool as_after = needed(kept, first) == needed(step.checkpoints_after, first);
+    const bool is_installed = step.installed && as_after;
+    ASSERT_TRUE(as_before || as_after) << what;
+    ASSERT_NO_FATAL_FAILURE(expect_checkpoints(store, is_installed ? *step.installed : step.before, what));
+    if (is_installed) {
+      ASSERT_EQ(first, step.first_after) << what;
+      ASSERT_EQ(store.recovered().hard_state, step.state_after) << what;
+    }
     const auto log = *store.read(first, Index{raft::kNumberLimit}, ~std::size_t{0});
     const std::uint64_t last = first.value + log.size() - 1;
     ASSERT_EQ(store.recovered().last_index, Index{last}) << what;
@@ -77,10 +166,11 @@ class PowerCut : public testing::TestWithParam<Kind> {
     };
     const raft::HardState state = store.recovered().hard_state;
     ASSERT_TRUE(state == step.state_before || state == step.state_after) << what;
-    if (log == tail_of(step.before)) return;
+    if (!is_installed && log == tail_of(step.before)) return;
     // Else a part of the step: truncated, and the first of its entries. Never without its term.
     ASSERT_EQ(state, step.state_after) << what;
-    std::vector<raft::Entry> part = step.before;
+    ASSERT_EQ(is_installed, step.installed.has_value()) << what;
+    std::vector<raft::Entry> part = step.installed.value_or(step.before);
     part.resize(step.write.truncate_from->value - 1);
     for (const auto& entry : step.entries)
       if (part.size() < last) part.push_back(entry);
@@ -96,7 +186,7 @@ class PowerCut : public testing::TestWithParam<Kind> {
     const auto files = segment_files(data);
     const bool cut_again = below(4) == 0;
     std::optional<DiskRecorder> recorder;
-    if (cut_again) recorder.emplace(data + "/gen-000001");
+    if (cut_again) recorder.emplace(data);
     std::optional<PowerCuts> second;
     if (cut_again) second.emplace(*recorder);
     {
@@ -122,9 +212,8 @@ class PowerCut : public testing::TestWithParam<Kind> {
   }
 
   void make_image(const PowerCuts& cuts, const std::string& data) {
-    std::filesystem::create_directories(data + "/gen-000001");
-    write_file(data + "/CURRENT", "gen-000001\n");
-    cuts.cut(data + "/gen-000001", random_);
+    std::filesystem::create_directories(data);
+    cuts.cut(data, random_);
     ++images_;
   }
 
@@ -136,48 +225,74 @@ class PowerCut : public testing::TestWithParam<Kind> {
     ASSERT_EQ(*store.read(next, Index{raft::kNumberLimit}, ~std::size_t{0}), more) << what;
   }
 
+  // Mostly what Raft writes; now and then a checkpoint, the front that goes, a snapshot that takes the place of all.
+  void make_step(LmdbLogStore& store, Step& step, std::uint64_t number) {
+    constexpr std::uint64_t kLongEnough = 20;
+    const bool other = step.before.size() > kLongEnough;
+    if (other && number % 40 == 39) {
+      ASSERT_NO_FATAL_FAILURE(install_next(store, step));
+    } else if (other && number % 10 == 9) {
+      ASSERT_TRUE(store.drop_before(Index{step.before.size() - 5}).has_value());
+      step.checkpoints_after = store.checkpoints();
+    } else if (other && number % 5 == 3 &&
+               (step.checkpoints_before.empty() || step.checkpoints_before.back() < Index{step.before.size()})) {
+      ASSERT_NO_FATAL_FAILURE(save_next(store, step));
+    } else {
+      const Index floor = std::max(step.first_before,
+                                   step.checkpoints_before.empty() ? Index{1} : step.checkpoints_before.back().next());
+      Step written = next_step(step.before, step.state_before, floor);
+      step.write = written.write;
+      step.entries = std::move(written.entries);
+      step.state_after = written.state_after;
+      LogWrite write = step.write;
+      write.entries = step.entries;
+      const auto done = append_one(store, write);
+      ASSERT_TRUE(done.has_value()) << done.error().text;
+    }
+  }
+
+  std::vector<Step> run_steps(LmdbLogStore& store, DiskRecorder& recorder) {
+    constexpr std::uint64_t kSteps = 120;
+    std::vector<Step> steps;
+    Step next;
+    for (std::uint64_t number = 0; number < kSteps; ++number) {
+      next.write.truncate_from = Index{next.before.size() + 1};
+      make_step(store, next, number);
+      if (testing::Test::HasFatalFailure()) return steps;
+      next.first_after = store.first_index();
+      steps.push_back(next);
+      recorder.mark(number);
+      next.before = next.installed.value_or(next.before);
+      next.before.resize(next.write.truncate_from->value - 1);
+      next.before.insert(next.before.end(), next.entries.begin(), next.entries.end());
+      next.state_before = next.state_after;
+      next.first_before = next.first_after;
+      next.checkpoints_before = next.checkpoints_after;
+      next.installed.reset();
+      next.entries.clear();
+      next.write.hard_state.reset();
+    }
+    next.write.truncate_from = Index{next.before.size() + 1};
+    steps.push_back(std::move(next));
+    return steps;
+  }
+
   std::mt19937_64 random_{test_seed()};
   std::size_t images_ = 0;
   std::size_t restored_ = 0;
+  std::size_t installs_ = 0;
 };
 
-TEST_P(PowerCut, FAULTS46_NothingAcknowledgedIsLostAtAnyMoment) {
-  constexpr std::uint64_t kSteps = 120;
+TEST_P(PowerCut, FAULTS27_FAULTS46_NothingAcknowledgedIsLostAtAnyMoment) {
   const TempFolder folder(Medium::memory);
   const std::string data = folder / "data";
   auto store = *LmdbLogStore::open(options(data));
-  std::vector<Step> steps;
-  std::vector<raft::Entry> log;
-  raft::HardState state;
-  DiskRecorder recorder(data + "/gen-000001");
+  DiskRecorder recorder(data);
   PowerCuts cuts(recorder);
-  for (std::uint64_t number = 0; number < kSteps; ++number) {
-    Step step = next_step(log, state, store->first_index());
-    if (number % 10 == 9 && log.size() > 20) {
-      // Sometimes the front goes instead.
-      step.entries.clear();
-      step.write = LogWrite();
-      step.state_after = state;
-      step.write.truncate_from = Index{log.size() + 1};
-      ASSERT_TRUE(store->drop_before(Index{log.size() - 15}).has_value());
-    } else {
-      LogWrite write = step.write;
-      write.entries = step.entries;
-      const auto done = append_one(*store, write);
-      ASSERT_TRUE(done.has_value()) << done.error().text;
-      log.resize(step.write.truncate_from->value - 1);
-      log.insert(log.end(), step.entries.begin(), step.entries.end());
-      state = step.state_after;
-    }
-    step.first_after = store->first_index();
-    steps.push_back(std::move(step));
-    recorder.mark(number);
-  }
+  const std::vector<Step> steps = run_steps(*store, recorder);
+  ASSERT_FALSE(HasFatalFailure());
   store.reset();
   const auto ops = recorder.stop();
-  Step done{log, state, {}, {}, state, steps.back().first_after, steps.back().first_after};
-  done.write.truncate_from = Index{log.size() + 1};
-  steps.push_back(std::move(done));
 
   std::uint64_t under_way = 0;
   const double per_op = static_cast<double>(images_wanted()) / static_cast<double>(ops.size());
@@ -192,7 +307,8 @@ TEST_P(PowerCut, FAULTS46_NothingAcknowledgedIsLostAtAnyMoment) {
     }
   }
   std::cout << images_ << " images, the scan needed in " << restored_ << ", " << ops.size() << " operations, "
-            << steps.size() << " steps\n";
+            << steps.size() << " steps, " << installs_ << " installs\n";
+  EXPECT_GE(installs_, 2U);
   EXPECT_GE(images_ + 2, images_wanted());
   EXPECT_GT(restored_, GetParam().durability == Durability::one_flush ? images_ / 20 : 0);
 }

@@ -89,6 +89,39 @@ inline std::expected<void, Error> append_entries(LogStore& store, const std::vec
   return append_one(store, {std::nullopt, std::nullopt, entries});
 }
 
+inline raft::Entry founding() {
+  return entry(1, 1, 200, raft::Command::config);
+}
+
+/// A checkpoint that only this index and term has.
+inline Checkpoint checkpoint_at(std::uint64_t index, std::uint64_t term) {
+  return {.index = raft::Index{index},
+          .term = raft::Term{term},
+          .config = founding(),
+          .state = raft::Bytes::own(data_for(index, term + 100, 300)),
+          .delta = raft::Bytes::own(data_for(index, term + 200, 5'000))};
+}
+
+/// The newest snapshot as it travels; none if there is none.
+inline std::vector<raft::SnapshotPiece> pieces_of(LogStore& store, std::size_t bytes_max) {
+  std::vector<raft::SnapshotPiece> pieces;
+  std::uint64_t number = 0;
+  std::uint64_t offset = 0;
+  do {
+    auto data = store.read_snapshot(number, offset, bytes_max);
+    EXPECT_TRUE(data.has_value()) << data.error().text;
+    if (!data || data->snapshot.index == raft::Index{}) return pieces;
+    EXPECT_EQ(data->offset, offset);
+    EXPECT_FALSE(data->data.empty());
+    EXPECT_LE(data->data.size(), bytes_max);
+    number = data->snapshot.number;
+    offset += data->data.size();
+    pieces.push_back({.snapshot = data->snapshot, .offset = data->offset, .data = data->data});
+  } while (offset < pieces.back().snapshot.size);
+  EXPECT_EQ(offset, pieces.back().snapshot.size);
+  return pieces;
+}
+
 /// The whole log. What cannot be read is a failure of the test.
 inline std::vector<raft::Entry> read_all(const LogStore& store) {
   auto result = store.read(raft::Index{1}, raft::Index{raft::kNumberLimit}, ~std::size_t{0});
@@ -108,24 +141,6 @@ inline std::unique_ptr<LmdbLogStore> must_open(const std::string& folder) {
   return store ? *std::move(store) : nullptr;
 }
 
-/// The log's files, oldest first.
-inline std::vector<std::string> segment_files(const std::string& folder) {
-  std::vector<std::string> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(folder + "/gen-000001"))
-    if (entry.path().filename().string().starts_with("segment-") && entry.path().extension() == ".mdb")
-      paths.push_back(entry.path().string());
-  std::ranges::sort(paths);
-  return paths;
-}
-/// The first of them.
-inline std::string segment_file(const std::string& folder) {
-  const auto paths = segment_files(folder);
-  return paths.empty() ? folder + "/gen-000001/no-segment" : paths.front();
-}
-inline std::string state_file(const std::string& folder) {
-  return folder + "/gen-000001/state.mdb";
-}
-
 inline std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary | std::ios::ate);
   std::string content(in ? static_cast<std::size_t>(in.tellg()) : 0, '\0');
@@ -137,6 +152,37 @@ inline void write_file(const std::string& path, std::string_view content) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out.write(content.data(), static_cast<std::streamsize>(content.size()));
 }
+/// The generation in use.
+inline std::string generation_of(const std::string& folder) {
+  std::string name = read_file(folder + "/CURRENT");
+  if (name.ends_with('\n')) name.pop_back();
+  return folder + "/" + (name.empty() ? "gen-000001" : name);
+}
+/// Its files whose names begin and end like this, in the order of their indexes.
+inline std::vector<std::string> files_like(const std::string& folder, std::string_view begin, std::string_view end) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(generation_of(folder))) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(begin) && name.ends_with(end)) paths.push_back(entry.path().string());
+  }
+  std::ranges::sort(paths);
+  return paths;
+}
+inline std::vector<std::string> segment_files(const std::string& folder) {
+  return files_like(folder, "segment-", ".mdb");
+}
+inline std::vector<std::string> checkpoint_files(const std::string& folder) {
+  return files_like(folder, "checkpoint-", ".wck");
+}
+/// The first of them.
+inline std::string segment_file(const std::string& folder) {
+  const auto paths = segment_files(folder);
+  return paths.empty() ? generation_of(folder) + "/no-segment" : paths.front();
+}
+inline std::string state_file(const std::string& folder) {
+  return generation_of(folder) + "/state.mdb";
+}
+
 /// Overwrites a part of a file in place, seen by whoever has it mapped.
 inline void poke(const std::string& path, std::size_t offset, std::string_view bytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);

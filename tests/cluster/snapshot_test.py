@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""A node that was away while the others dropped what it has not got is helped by a snapshot; what is kept on disk has a
+bound; a start reads checkpoints instead of applying everything again (FAULTS 26, 27, 56)."""
+
+import os
+import unittest
+
+from cluster import Cluster, wait_until
+
+TOPIC = "readings/all"
+BATCH = 500
+BODY = "x" * 400
+KEPT_BYTES = 1 << 20
+SEGMENT_BYTES = 256 << 10
+
+
+def metric(broker, name):
+    for line in broker.client.get("/metrics").body.decode().splitlines():
+        if line.startswith(name + " "):
+            return int(float(line.split()[1]))
+    raise AssertionError(f"{broker.name} shows no {name}")
+
+
+def bytes_on_disk(broker):
+    total = 0
+    for folder, _, names in os.walk(broker.data):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(folder, name)).st_size
+            except FileNotFoundError:
+                pass  # it was just removed
+    return total
+
+
+class Snapshot(unittest.TestCase):
+    def setUp(self):
+        self.cluster = Cluster(3, start=False)
+        for broker in self.cluster:
+            broker.extra = ["--segment-bytes", str(SEGMENT_BYTES), "--retention-bytes", str(KEPT_BYTES)]
+        self.cluster.__enter__()
+        self.addCleanup(self.cluster.__exit__, None, None, None)
+        self.cluster.start_all()
+        self.cluster.wait_for_leader()
+        self.stored = 0
+
+    def publish(self, broker, batches):
+        for _ in range(batches):
+            events = [{"id": f"id-{self.stored + n}", "data": BODY} for n in range(BATCH)]
+            answer = broker.client.publish_lines(TOPIC, events)
+            self.assertEqual((answer.status, answer.json()["stored"]), (201, BATCH), repr(answer))
+            self.stored += BATCH
+
+    def first_offset(self, broker):
+        return int(broker.client.request("HEAD", f"/v1/events/{TOPIC}").headers["weir-first"])
+
+    def wait_until_dropped(self, brokers, index):
+        """Publishes on, because floors and files follow what is published."""
+
+        def dropped():
+            self.publish(self.cluster.wait_for_leader(brokers), 1)
+            return all(metric(broker, "weir_raft_first_index") > index for broker in brokers)
+
+        wait_until(dropped, 60, f"the log begins behind entry {index} on {[broker.name for broker in brokers]}")
+
+    def check_all_serve_the_same(self):
+        self.cluster.wait_for_position(self.stored, bound_s=30)
+
+        def same_floor():
+            return len({self.first_offset(broker) for broker in self.cluster}) == 1
+
+        wait_until(same_floor, 20, "all nodes begin with the same offset")
+        first = self.first_offset(self.cluster.follower())
+        served = {
+            broker.name: b"".join(
+                broker.client.get(f"/v1/events/{TOPIC}?from={offset}&limit={BATCH}").body
+                for offset in range(first, self.stored, BATCH)
+            )
+            for broker in self.cluster
+        }
+        self.assertEqual(len(set(served.values())), 1, "the nodes do not serve identical bytes")
+        for broker in self.cluster:
+            known = broker.client.publish_lines(TOPIC, [{"id": f"id-{self.stored - 1}", "data": BODY}])
+            self.assertEqual((known.status, known.json()["duplicates"]), (200, 1), repr(known))
+
+    def test_a_node_behind_what_was_dropped_gets_a_snapshot(self):
+        away = self.cluster.follower()
+        present = self.cluster.others(away)
+        self.publish(present[0], 1)
+        self.cluster.wait_for_position(self.stored)
+        last = metric(away, "weir_raft_last_index")
+        away.kill()
+        self.publish(self.cluster.wait_for_leader(present), 12)
+        self.wait_until_dropped(present, last)
+        away.start()
+        self.check_all_serve_the_same()
+        self.assertEqual(metric(away, "weir_snapshots_installed_total"), 1)
+        # And once more from its own disk, as it is after a kill.
+        away.kill()
+        away.start()
+        self.check_all_serve_the_same()
+        self.assertEqual(metric(away, "weir_snapshots_installed_total"), 0, "since its last start")
+
+    def test_the_disk_is_bounded_and_a_start_applies_what_is_new(self):
+        leader = self.cluster.wait_for_leader()
+        self.publish(leader, 20)
+        self.wait_until_dropped(list(self.cluster), 1)
+        self.publish(leader, 20)
+        # What is retained, one file that is not full, one that is prepared, and what is dropped a little later.
+        bound = KEPT_BYTES + 12 * SEGMENT_BYTES + (4 << 20)
+        for broker in self.cluster:
+            wait_until(lambda: bytes_on_disk(broker) < bound, 20, f"{broker.name} keeps less than {bound} bytes")
+        for broker in self.cluster:
+            broker.kill()
+        self.cluster.start_all()
+        self.cluster.wait_for_leader()
+        self.check_all_serve_the_same()
+        for broker in self.cluster:
+            self.assertGreater(metric(broker, "weir_raft_first_index"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
