@@ -28,6 +28,7 @@ std::unexpected<Error> failure_errno(const std::string& path, const char* action
 
 }  // namespace
 
+// With the mutex held: whoever removes checkpoints is not the writing thread.
 void SegmentFiles::start() {
   if (!thread_.joinable()) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
@@ -37,8 +38,8 @@ void SegmentFiles::prepare() {
     const std::scoped_lock lock(mutex_);
     if (ready_ || wanted_) return;
     wanted_ = true;
+    start();
   }
-  start();
   changed_.notify_all();
 }
 
@@ -56,8 +57,8 @@ void SegmentFiles::remove(std::vector<std::string> paths) {
   {
     const std::scoped_lock lock(mutex_);
     for (std::string& path : paths) to_remove_.push_back(std::move(path));
+    start();
   }
-  start();
   changed_.notify_all();
 }
 
