@@ -1,8 +1,8 @@
 // Makes the next segment's file before it is needed and removes files that are not needed any more, on a thread of its
 // own: creating takes seconds of writing, removing a large file tens of milliseconds, and no append waits for either.
 //
-// Thread rule: the store's writing thread calls everything; remove() and space() any thread. A mutex, although the house has nearly
-// none: docs/decisions/0008.
+// Thread rule: the store's writing thread calls everything; remove() and space() any thread. A mutex, although the
+// house has nearly none: docs/decisions/0008.
 #pragma once
 
 #include <atomic>
