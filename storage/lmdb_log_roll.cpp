@@ -124,7 +124,7 @@ std::expected<void, Error> LmdbLogStore::commit(const SegmentPtr& fresh, const r
     if (stays) records.push_back(segment->record);
   }
   records.push_back(fresh->record);
-  if (auto saved = state_.save(hard_state, std::move(records)); !saved) return saved;
+  if (auto saved = state_.save(hard_state, records); !saved) return saved;
   if (!kept.empty() && kept.back() == chain->back()) {
     auto reopened = open_rolled_segment(*folder_.generation(), kept.back()->record, kept.back()->head);
     if (!reopened) return std::unexpected(std::move(reopened.error()));
@@ -149,7 +149,7 @@ std::expected<void, Error> LmdbLogStore::drop_before(raft::Index index) {
   Segments kept(std::prev(after), chain->end());
   std::vector<SegmentRecord> records;
   for (const auto& segment : kept) records.push_back(segment->record);
-  if (auto saved = state_.save(state_.hard_state(), std::move(records)); !saved) return fail(std::move(saved.error()));
+  if (auto saved = state_.save(state_.hard_state(), records); !saved) return fail(std::move(saved.error()));
   const raft::Index first = first_of(kept.front());
   publish(std::move(kept));
   remove_files(dropped);

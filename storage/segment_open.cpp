@@ -167,7 +167,7 @@ std::expected<void, Error> remove_lock_files(const std::string& generation) {
   if (!names) return std::unexpected(std::move(names.error()));
   for (const std::string& name : *names) {
     if (!name.ends_with(".mdb-lock")) continue;
-    if (auto removed = remove_file(generation + "/" + name); !removed) return removed;
+    if (auto removed = remove_file(std::string(generation).append("/").append(name)); !removed) return removed;
   }
   return {};
 }
@@ -179,7 +179,7 @@ std::expected<void, Error> remove_left_over_files(const std::string& generation,
   std::set<std::string> listed;
   for (const SegmentRecord& record : records) listed.insert(segment_file_name(record));
   for (const std::string& name : *names) {
-    const std::string path = generation + "/" + name;
+    const std::string path = std::string(generation).append("/").append(name);
     const bool is_segment = name.starts_with("segment-") && name.ends_with(".mdb");
     if (name != SegmentFiles::kNextName && name != kBegunName && (!is_segment || listed.contains(name))) continue;
     if (is_segment) {

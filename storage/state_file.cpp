@@ -18,7 +18,7 @@ constexpr std::uint32_t kReadersMax = 4;
 constexpr const char* kWayOut =
     "; move the whole data folder away and start again: the node then joins as a new member and copies from its peers";
 
-std::unexpected<Error> in_file(const std::string& path, Error error) {
+std::unexpected<Error> in_file(const std::string& path, const Error& error) {
   const char* way_out = error.code == Errc::damaged ? kWayOut : "";
   return std::unexpected(Error{error.code, path + ": " + error.text + way_out});
 }
@@ -63,11 +63,11 @@ std::expected<StateFile, Error> StateFile::open(const std::string& path) {
   auto rows = rows_of(path);
   if (!rows) return std::unexpected(std::move(rows.error()));
   auto identity = decode_identity(row(*rows, kIdentityKey));
-  if (!identity) return in_file(path, std::move(identity.error()));
+  if (!identity) return in_file(path, identity.error());
   auto hard_state = decode_hard_state(row(*rows, kHardStateKey), identity->incarnation);
-  if (!hard_state) return in_file(path, std::move(hard_state.error()));
+  if (!hard_state) return in_file(path, hard_state.error());
   auto segments = decode_segment_list(row(*rows, kSegmentListKey));
-  if (!segments) return in_file(path, std::move(segments.error()));
+  if (!segments) return in_file(path, segments.error());
 
   auto env = Env::open({path, kMapBytes, kReadersMax});
   if (!env) return std::unexpected(std::move(env.error()));
@@ -82,7 +82,8 @@ std::expected<void, Error> StateFile::save(const raft::HardState& hard_state) {
   return write(identity_, hard_state, segments_);
 }
 
-std::expected<void, Error> StateFile::save(const raft::HardState& hard_state, std::vector<SegmentRecord> segments) {
+std::expected<void, Error> StateFile::save(const raft::HardState& hard_state,
+                                           const std::vector<SegmentRecord>& segments) {
   return write(identity_, hard_state, segments);
 }
 

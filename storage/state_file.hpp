@@ -37,7 +37,8 @@ class StateFile {
   /// Durable when it returns. Never fails for want of disk space: the file had all of its space from the beginning.
   [[nodiscard]] std::expected<void, Error> save(const raft::HardState& hard_state);
   /// The log consists of these from now on; with the hard state in one commit. Segments that are new are durable.
-  [[nodiscard]] std::expected<void, Error> save(const raft::HardState& hard_state, std::vector<SegmentRecord> segments);
+  [[nodiscard]] std::expected<void, Error> save(const raft::HardState& hard_state,
+                                                const std::vector<SegmentRecord>& segments);
   /// The node is a member of this cluster from now on: id and hard state in one commit.
   [[nodiscard]] std::expected<void, Error> save_founding(std::string_view cluster_id,
                                                          const raft::HardState& hard_state);

@@ -60,6 +60,7 @@ class FakeStore final : public storage::LogStore {
     return {};
   }
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return {raft::Index{4}}; }
+  [[nodiscard]] raft::Index snapshot_index() const override { return raft::Index{4}; }
   [[nodiscard]] std::expected<storage::Checkpoint, storage::Error> checkpoint(raft::Index index) const override {
     storage::Checkpoint checkpoint;
     checkpoint.index = index;

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 
 #include "clients/cli/cli.hpp"
 #include "tests/clients/fake_broker.hpp"
@@ -106,7 +105,6 @@ TEST(ClusterVerify, PointersThatGoRoundEnd) {
 }
 
 TEST(ClusterAdd, WatchesTheLearnerUntilItVotes) {
-  std::atomic<int> looks = 0;
   FakeBroker broker([](const FakeRequest&) { return FakeAnswer{.body = "{}"}; });
   const auto at = [&](const std::string& role, int match) {
     return view("n1", "n1", broker.endpoint(), "," + member("n4", role, broker.endpoint(), match));

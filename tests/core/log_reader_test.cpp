@@ -154,7 +154,7 @@ TEST_F(Reading, GoesOnInTheMiddleOfAnEntryWhereALimitEndedTheLast) {
 
 TEST_F(Reading, GivesAtLeastOneEventWhateverTheBytes) {
   publish({{.events = {{.topic = "a", .body = std::string(500, 'x')}, {.topic = "a", .body = "y"}}}});
-  for (const std::size_t bytes_max : {0, 1, 500}) {
+  for (const std::size_t bytes_max : {0U, 1U, 500U}) {
     EXPECT_EQ(read(a, {}, {.bytes_max = bytes_max}).events.size(), 1U) << bytes_max;
   }
   EXPECT_EQ(read(a, {}, {.bytes_max = 501}).events.size(), 2U);

@@ -279,7 +279,7 @@ TEST_F(Retention, AnImageThatIsCutOrChangedIsRefused) {
   }
   for (std::size_t bit = 0; bit < state.size() * 8; ++bit) {
     std::string flipped = state;
-    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1U << (bit % 8)));
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     EXPECT_FALSE(StateMachine().restore(flipped));
   }
 }

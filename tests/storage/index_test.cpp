@@ -272,7 +272,7 @@ TEST(DedupIndex, FindsWhatItWasTold) {
 
 TEST(DedupIndex, EqualHashesKeepAllTheirPlacesInOrder) {
   DedupIndex index;
-  for (std::uint64_t log_index : {9, 4, 12, 4}) index.insert({5, 6}, {Index{log_index}, 1});
+  for (const std::uint64_t log_index : {9U, 4U, 12U, 4U}) index.insert({5, 6}, {Index{log_index}, 1});
   EXPECT_THAT(index.find({5, 6}),
               ElementsAre(IdPlace{Index{9}, 1}, IdPlace{Index{4}, 1}, IdPlace{Index{12}, 1}, IdPlace{Index{4}, 1}));
   EXPECT_EQ(index.size(), 4U);

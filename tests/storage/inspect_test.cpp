@@ -43,7 +43,7 @@ TEST_F(Inspect, CheckVerifiesEveryFileAndTheChain) {
   ASSERT_TRUE(checked.has_value()) << checked.error().text;
   EXPECT_THAT(lines_, Contains(AllOf(HasSubstr("node n1"), HasSubstr("cluster c-7hq2"))));
   EXPECT_THAT(lines_, Contains(HasSubstr("term 2  voted for 0000000000000005")));
-  EXPECT_THAT(lines_, Contains(HasSubstr("whole")).Times(static_cast<int>(files.size()) + 1));
+  EXPECT_THAT(lines_, Contains(HasSubstr("whole")).Times(files.size() + 1));
   EXPECT_THAT(lines_.back(), HasSubstr("entries 1..30  terms in 2 runs"));
   EXPECT_EQ(segment_files(data_), files);
   for (std::size_t number = 0; number < files.size(); ++number) EXPECT_EQ(read_file(files[number]), contents[number]);
@@ -68,7 +68,7 @@ TEST_F(Inspect, DumpShowsEveryRow) {
   std::vector<std::string> lines;
   const auto dumped = dump_folder(data_, [&](const std::string& line) { lines.push_back(line); });
   ASSERT_TRUE(dumped.has_value()) << dumped.error().text;
-  EXPECT_THAT(lines, Contains(HasSubstr("  head   id ")).Times(static_cast<int>(segment_files(data_).size())));
+  EXPECT_THAT(lines, Contains(HasSubstr("  head   id ")).Times(segment_files(data_).size()));
   EXPECT_THAT(lines, Contains(HasSubstr("  chunk  ")).Times(30));
   EXPECT_THAT(lines, Contains(HasSubstr("    30  term 2  SET  data 90000  checksum ")));
 }

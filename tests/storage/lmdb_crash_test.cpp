@@ -13,7 +13,6 @@ namespace weir::storage {
 namespace {
 
 using raft::Index;
-constexpr std::size_t kPageSize = 4096;
 
 // What a child was told: entries up to `last` are acknowledged; those of its own term begin at `first`.
 struct Acked {
