@@ -129,6 +129,8 @@ std::expected<std::shared_ptr<const Segment>, Error> open_rolled_segment(const s
   if (!size) return std::unexpected(size.error());
   auto env = Env::open({.path = path, .map_bytes = *size, .access = Env::Access::read});
   if (!env) return std::unexpected(std::move(env.error()));
+  // Space that was taken ahead and not used. Where it cannot be given back it is given back when the file is dropped.
+  if (env->used_bytes() < *size) static_cast<void>(::truncate(path.c_str(), static_cast<off_t>(env->used_bytes())));
   return std::make_shared<const Segment>(Segment{record, head, std::move(*env)});
 }
 

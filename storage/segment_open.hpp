@@ -36,7 +36,7 @@ struct OpenedSegments {
                                                                  std::span<const SegmentRecord> records,
                                                                  std::span<const SegmentHead> heads,
                                                                  const LmdbLogStore::Options& options);
-/// One that is not written to any more.
+/// One that is not written to any more: it ends where what it holds ends.
 [[nodiscard]] std::expected<std::shared_ptr<const Segment>, Error> open_rolled_segment(const std::string& generation,
                                                                                        const SegmentRecord& record,
                                                                                        const SegmentHead& head);

@@ -36,12 +36,10 @@ raft::Term SimDisk::term_at(raft::Index index) const {
   return index < first_index_ || index > last_index() ? raft::Term{} : entries_[index - first_index_].term;
 }
 
-raft::Index SimDisk::sendable() const {
-  raft::Index newest;
+void SimDisk::roll() {
   for (const storage::Checkpoint& checkpoint : checkpoints_) {
-    if (checkpoint.index + entries_in_use_ <= last_index()) newest = checkpoint.index;
+    if (checkpoint.index + entries_in_use_ <= last_index()) sendable_ = std::max(sendable_, checkpoint.index);
   }
-  return newest;
 }
 
 void SimDisk::flip_bit_of_received() {
@@ -56,8 +54,10 @@ void SimDisk::forge(const raft::Entry& entry) {
 void SimDisk::wipe(std::uint64_t incarnation) {
   WEIR_CHECK(!open_);
   const std::uint64_t writes_done = writes_done_;
+  const std::uint64_t entries_in_use = entries_in_use_;
   *this = SimDisk(identity_.node, incarnation);
   writes_done_ = writes_done;
+  entries_in_use_ = entries_in_use;
 }
 
 std::expected<std::unique_ptr<SimLogStore>, Error> SimLogStore::open(SimDisk& disk, const std::string& node_name) {
@@ -182,6 +182,7 @@ void SimLogStore::write_log(std::span<const storage::LogWrite> writes) {
     WEIR_CHECK(entry->term >= disk_.term_at(disk_.last_index()), entry->index, entry->term);
     disk_.entries_.push_back(*entry);
   }
+  disk_.roll();
 }
 
 std::expected<void, Error> SimLogStore::drop_before(raft::Index index) {
@@ -218,6 +219,7 @@ std::expected<void, Error> SimLogStore::save(const storage::Checkpoint& checkpoi
   if (step()) {
     disk_.checkpoints_.push_back(checkpoint);
     disk_.checkpoints_.back().config.configuration = nullptr;
+    disk_.roll();
     forget_checkpoints();
   }
   return done();
@@ -296,6 +298,7 @@ void SimLogStore::install(const raft::Snapshot& snapshot) {
   disk_.first_index_ = content->first_index;
   disk_.prev_term_ = content->prev_term;
   disk_.entries_ = std::move(content->entries);
+  disk_.sendable_ = disk_.covered();  // what follows stands in a file of its own
   disk_.rotten_.clear();
   disk_.rotten_checkpoints_.clear();
   disk_.received_.clear();

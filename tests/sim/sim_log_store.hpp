@@ -73,12 +73,13 @@ class SimDisk {
   /// What the newest checkpoint covers, be it in the log or not; 0 = there is none.
   [[nodiscard]] raft::Index covered() const { return checkpoints_.empty() ? raft::Index{} : checkpoints_.back().index; }
   /// What the newest snapshot that can be sent covers; 0 = there is none.
-  [[nodiscard]] raft::Index sendable() const;
+  [[nodiscard]] raft::Index sendable() const { return sendable_; }
   /// Calls of append and found that were answered with success since the disk was made.
   [[nodiscard]] std::uint64_t writes_done() const { return writes_done_; }
 
  private:
   friend class SimLogStore;
+  void roll();
   storage::Identity identity_;
   raft::Entry founding_;
   raft::HardState hard_state_;
@@ -90,6 +91,7 @@ class SimDisk {
   std::string received_;                          ///< of its content
   bool whole_ = false;                            ///< it is all there, and in order
   std::uint64_t entries_in_use_ = 0;
+  raft::Index sendable_;  ///< never falls: a file that is full stays full
   storage::DiskSpace space_ = storage::DiskSpace::enough;
   std::set<raft::Index> rotten_;
   std::set<raft::Index> rotten_checkpoints_;

@@ -44,7 +44,6 @@ broker::NodeConfig SimNode::config() {
   if (dice_.chance(4, 5)) {
     config.log_entries_kept = dice_.between(0, 15);
   }
-  image_->set_entries_in_use(dice_.chance(1, 2) ? dice_.between(1, 40) : 0);
   config.digest_every_entries = kDigestEvery;
   config.snapshot_piece_bytes = dice_.between(5'000, 150'000);
   world_.adapt(config);

@@ -51,6 +51,7 @@ class SimNode {
   [[nodiscard]] SimClock& clock() { return clock_; }
   [[nodiscard]] SimDiskThread& disk() { return *disk_; }
   [[nodiscard]] const SimDisk& image() const { return *image_; }
+  void set_entries_in_use(std::uint64_t count) { image_->set_entries_in_use(count); }
   /// The disk is that of an earlier day, or another's work. Requires that the process is not running.
   void put_back(const SimDisk& image);
 

@@ -75,6 +75,7 @@ Result Simulation::run() {
     if (dice_.chance(1, 3)) {
       node->clock().set_wall(static_cast<std::int64_t>(dice_.between(0, 4'000)) - 2'000);
     }
+    node->set_entries_in_use(dice_.chance(1, 2) ? dice_.between(1, 40) : 0);
     world_.timeline.after(dice_.between(0, 300) * kMillisecond, [&node] { node->running() ? void() : node->start(); });
   }
   for (const auto& publisher : publishers_) {
