@@ -126,16 +126,6 @@ std::optional<raft::Index> index_of_name(std::string_view name) {
   return raft::Index{std::stoull(std::string(name))};
 }
 
-std::expected<std::vector<raft::Index>, Error> indexes_in(const std::string& generation) {
-  std::vector<raft::Index> indexes;
-  std::error_code code;
-  for (fs::directory_iterator it(generation, code), end; !code && it != end; it.increment(code))
-    if (const auto index = index_of_name(it->path().filename().string())) indexes.push_back(*index);
-  if (code) return std::unexpected(Error{Errc::setup, generation + ": cannot list the folder: " + code.message()});
-  std::ranges::sort(indexes);
-  return indexes;
-}
-
 std::expected<CheckpointRecord, Error> read_record(const std::string& path, raft::Index index) {
   auto file = File::open(path, O_RDONLY);
   if (!file) return std::unexpected(std::move(file.error()));
@@ -154,6 +144,16 @@ raft::Index sendable_index(const std::vector<CheckpointRecord>& checkpoints, raf
 
 std::string checkpoint_file_name(raft::Index index) {
   return std::string(kPrefix) + digits_of(index) + std::string(kSuffix);
+}
+
+std::expected<std::vector<raft::Index>, Error> checkpoints_in(const std::string& generation) {
+  std::vector<raft::Index> indexes;
+  std::error_code code;
+  for (fs::directory_iterator it(generation, code), end; !code && it != end; it.increment(code))
+    if (const auto index = index_of_name(it->path().filename().string())) indexes.push_back(*index);
+  if (code) return std::unexpected(Error{Errc::setup, generation + ": cannot list the folder: " + code.message()});
+  std::ranges::sort(indexes);
+  return indexes;
 }
 
 std::expected<Checkpoint, Error> read_checkpoint(const std::string& path) {
@@ -181,7 +181,7 @@ std::expected<std::vector<CheckpointRecord>, Error> CheckpointFiles::find(const 
                                                                           raft::Index first_index,
                                                                           raft::Index active_first) {
   static_cast<void>(unlink((generation + "/" + kBegunName).c_str()));
-  const auto indexes = indexes_in(generation);
+  const auto indexes = checkpoints_in(generation);
   if (!indexes) return std::unexpected(indexes.error());
   const auto after = std::ranges::lower_bound(*indexes, active_first);
   const raft::Index needed = after == indexes->begin() ? raft::Index{} : std::min(*std::prev(after), first_index);

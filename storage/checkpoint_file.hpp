@@ -26,6 +26,8 @@ struct CheckpointRecord {
 [[nodiscard]] std::string checkpoint_file_name(raft::Index index);
 /// The newest of them that ends before `active_first`: the one that can be sent. 0 = there is none.
 [[nodiscard]] raft::Index sendable_index(const std::vector<CheckpointRecord>& checkpoints, raft::Index active_first);
+/// By the names of the files in the folder, ascending.
+[[nodiscard]] std::expected<std::vector<raft::Index>, Error> checkpoints_in(const std::string& generation);
 /// Verified to the last byte. damaged, io; setup if there is no such file.
 [[nodiscard]] std::expected<Checkpoint, Error> read_checkpoint(const std::string& path);
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/checkpoint_file.hpp"
 #include "storage/folder.hpp"
 #include "storage/log_recovery.hpp"
 #include "storage/page_file.hpp"
@@ -133,6 +134,26 @@ std::expected<Counts, Error> walk_segment(const std::string& path, const LinePri
   return std::unexpected(std::move(error));
 }
 
+/// Each that is there, to its last byte. The first that is damaged is the result; all are looked at.
+Done look_at_checkpoints(const std::string& generation, const LinePrinter& print) {
+  const auto indexes = checkpoints_in(generation);
+  if (!indexes) return std::unexpected(indexes.error());
+  Done result;
+  for (const raft::Index index : *indexes) {
+    const std::string name = checkpoint_file_name(index);
+    const auto checkpoint = read_checkpoint(generation + "/" + name);
+    if (checkpoint) {
+      print(name + "  term " + std::to_string(checkpoint->term.value) + "  config " +
+            text_of(checkpoint->config.index) + "  state " + std::to_string(checkpoint->state.size()) +
+            " bytes  delta " + std::to_string(checkpoint->delta.size()) + " bytes  whole");
+    } else {
+      print(name + "  DAMAGED  " + checkpoint.error().text);
+      if (result) result = std::unexpected(checkpoint.error());
+    }
+  }
+  return result;
+}
+
 void describe_state(const StateRows& state, const LinePrinter& print) {
   print("state.mdb");
   print("  identity    node " + state.identity.node + "  incarnation " + hex(state.identity.incarnation) +
@@ -164,6 +185,8 @@ std::expected<void, Error> check_folder(const std::string& folder, const LinePri
       if (!first_damage) first_damage = counts.error();
     }
   }
+  if (auto checkpoints = look_at_checkpoints(generation, print); !checkpoints && !first_damage)
+    first_damage = std::move(checkpoints.error());
   if (first_damage) return std::unexpected(std::move(*first_damage));
   if (access((generation + "/" + segment_file_name(state->segments.front())).c_str(), F_OK) != 0) {
     print("a folder of version 1: the next start takes it over");
@@ -193,7 +216,7 @@ std::expected<void, Error> dump_folder(const std::string& folder, const LinePrin
     print(path.substr(generation.size() + 1));
     if (auto walked = walk_segment(path, print); !walked) return std::unexpected(std::move(walked.error()));
   }
-  return {};
+  return look_at_checkpoints(generation, print);
 }
 
 }  // namespace weir::storage

@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kLengthBytes = 8;
 
 void put_frame(std::string& out, std::string_view content) {
+  out.reserve(out.size() + kLengthBytes + content.size());
   for (std::size_t i = 0; i < kLengthBytes; ++i) {
     out.push_back(static_cast<char>(static_cast<std::uint64_t>(content.size()) >> (8 * i)));
   }
@@ -144,7 +145,7 @@ void Checkpoints::loaded(Loading& loading) {
   }
   newest_ = loaded.index;
   applied_bytes_ = 0;
-  pending_delta_.clear();
+  pending_delta_ = {};
   end_loading(loading, std::move(loaded));
 }
 
@@ -172,7 +173,9 @@ void Checkpoints::applied(StateMachine& state, const Digest& digest, const Decod
   put_frame(content, state.save());
   put_frame(content, digest.save());
   // Until the save has succeeded the delta is owed: the state machine has given it away.
-  put_frame(pending_delta_, state.take_delta());
+  std::string delta(pending_delta_.view());
+  put_frame(delta, state.take_delta());
+  pending_delta_ = raft::Bytes::own(std::move(delta));
   applied_bytes_ = 0;
   saving_ = true;
   const bool ahead = raft::is_mutated(raft::Mutant::checkpoint_ahead);
@@ -180,7 +183,7 @@ void Checkpoints::applied(StateMachine& state, const Digest& digest, const Decod
               .term = entry.term,
               .config = config,
               .state = raft::Bytes::own(std::move(content)),
-              .delta = raft::Bytes::copy_of(pending_delta_)},
+              .delta = pending_delta_},
              [self = std::weak_ptr(self_), index = entry.index](const std::expected<void, storage::Error>& result) {
                if (const auto alive = self.lock()) {
                  (*alive)->saved(index, result);
@@ -192,7 +195,7 @@ void Checkpoints::saved(raft::Index index, const std::expected<void, storage::Er
   saving_ = false;
   if (result) {
     newest_ = index;
-    pending_delta_.clear();
+    pending_delta_ = {};
     hooks_.saved();
   } else {
     hooks_.notice("the checkpoint of entry " + std::to_string(index.value) +

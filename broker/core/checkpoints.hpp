@@ -81,7 +81,7 @@ class Checkpoints {
   Hooks hooks_;
   raft::Index newest_;
   std::size_t applied_bytes_ = 0;  ///< since the last checkpoint was taken
-  std::string pending_delta_;      ///< frames that no durable checkpoint has yet
+  raft::Bytes pending_delta_;      ///< frames that no durable checkpoint has yet
   bool saving_ = false;
   bool loading_ = false;
   std::vector<std::move_only_function<void()>> idle_tasks_;

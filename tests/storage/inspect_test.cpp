@@ -73,6 +73,27 @@ TEST_F(Inspect, DumpShowsEveryRow) {
   EXPECT_THAT(lines, Contains(HasSubstr("    30  term 2  SET  data 90000  checksum ")));
 }
 
+TEST_F(Inspect, CheckpointsAreReadToTheirLastByteAndNothingIsTidiedUp) {
+  {
+    auto store = must_open(data_);
+    ASSERT_TRUE(store->save(checkpoint_at(12, 2)).has_value());
+    ASSERT_TRUE(store->save(checkpoint_at(20, 2)).has_value());
+  }
+  const auto files = checkpoint_files(data_);
+  write_file(generation_of(data_) + "/checkpoint.new", "half");
+  ASSERT_TRUE(check().has_value());
+  EXPECT_THAT(
+      lines_,
+      Contains(AllOf(HasSubstr("checkpoint-"), HasSubstr("state 300 bytes  delta 5000 bytes  whole"))).Times(2U));
+  poke(files[0], 1'000, "!!");
+  const auto checked = check();
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_THAT(checked.error().text, HasSubstr(files[0]));
+  EXPECT_THAT(lines_, Contains(AllOf(HasSubstr("checkpoint-"), HasSubstr("DAMAGED"))).Times(1U));
+  EXPECT_EQ(checkpoint_files(data_), files);
+  EXPECT_TRUE(std::filesystem::exists(generation_of(data_) + "/checkpoint.new"));
+}
+
 TEST_F(Inspect, AFolderInUseOrNoneIsSaid) {
   const auto store = must_open(data_);
   EXPECT_EQ(check().error().code, Errc::in_use);
