@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::raft {
 namespace {
@@ -66,7 +67,11 @@ void Configurations::append(Index index, ConfigurationPtr configuration) {
 
 void Configurations::truncate_from(Index index) {
   WEIR_CHECK(known_.front().index < index, known_.front().index, index);
+  const ConfigurationPtr cut_off = known_.back().configuration;
   std::erase_if(known_, [&](const PlacedConfiguration& each) { return each.index >= index; });
+  if (is_mutated(Mutant::no_fallback)) {
+    known_.back().configuration = cut_off;
+  }
 }
 
 void Configurations::reset(Index index, ConfigurationPtr configuration) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 #include "raft/quorum.hpp"
 #include "raft/raft.hpp"
 
@@ -64,12 +65,12 @@ std::optional<ChangeError> Raft::defect_of_change(const Proposal& proposal) cons
     return ChangeError::no_configuration;
   }
   // Two changes under way could have majorities that do not meet (thesis §4.1).
-  if (configuration_index() > commit_index_) {
+  if (configuration_index() > commit_index_ && !is_mutated(Mutant::two_changes)) {
     return ChangeError::in_progress;
   }
   // The bug of 2015: a leader does not know of a change that its predecessor committed until an entry of its own term
   // is committed, and one change more would make two.
-  if (commit_index_ < leadership_->term_start) {
+  if (commit_index_ < leadership_->term_start && !is_mutated(Mutant::change_before_noop)) {
     return ChangeError::term_is_new;
   }
   const Configuration& after = *proposal.configuration;
@@ -114,7 +115,7 @@ void Raft::follow_configuration() {
 /// Thesis §4.2.2: a leader that is not in the configuration any more still commits it, without counting itself, and
 /// goes when that is done (FAULTS 32). The best of those that stay need not wait for a timeout.
 void Raft::leave_if_removed() {
-  if (is_voter(config_.id) || configuration_index() > commit_index_) {
+  if (is_voter(config_.id) || configuration_index() > commit_index_ || is_mutated(Mutant::removed_leader_stays)) {
     return;
   }
   const Progress* successor = best_successor();
@@ -130,7 +131,7 @@ std::uint64_t Raft::reached_by_voters(std::uint64_t own, std::uint64_t (*of)(con
     reached.push_back(own);
   }
   for (const Progress& follower : leadership_->followers) {
-    if (is_voter(follower.node())) {
+    if (is_voter(follower.node()) || is_mutated(Mutant::learner_counts)) {
       reached.push_back(of(follower));
     }
   }
@@ -143,6 +144,12 @@ bool Raft::decides_alone() const {
 }
 
 // --- all members
+
+const Configuration& Raft::configuration() const {
+  const bool is_committed = configuration_index() <= commit_index_ || configurations_.previous() == nullptr;
+  return is_mutated(Mutant::config_after_commit) && !is_committed ? *configurations_.previous()
+                                                                  : configurations_.latest();
+}
 
 /// "The new configuration takes effect on each server as soon as it is added to that server's log" (thesis §4.1).
 void Raft::adopt(const Entry& entry) {

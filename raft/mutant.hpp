@@ -48,6 +48,14 @@ enum class Mutant : std::uint8_t {
   installed_before_disk,  ///< a snapshot is answered as installed before it is durable
   delta_left_out,         ///< a start leaves out what the newest checkpoint added
   checkpoint_ahead,       ///< a checkpoint says that it covers an entry that was not applied yet
+  // members
+  change_before_noop,    ///< FAULTS 31, the bug of 2015: a leader changes the members before its no-op is committed
+  two_changes,           ///< FAULTS 30: a change does not wait until the one before is committed
+  config_after_commit,   ///< a configuration is in force once its entry is committed, not when it is in the log
+  no_fallback,           ///< FAULTS 34: a configuration stays in force although its entry was cut off
+  learner_counts,        ///< what a learner has counts for a commit
+  removed_leader_stays,  ///< FAULTS 32: a leader that was removed leads on
+  any_life_counts,       ///< FAULTS 24: what a member says counts, whichever life of its disk CONFIG names
   // the state machine and its clients
   dedup_before_entry,        ///< ids are decided on the state before the entry: two of one entry are both new
   dedup_by_id_only,          ///< an id that is known is a duplicate, whatever its content

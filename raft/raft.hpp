@@ -157,7 +157,7 @@ class Raft {
   /// not in memory: then it is durable and the store has it.
   [[nodiscard]] std::vector<Entry> tail(Index first, Index last, std::size_t bytes_max) const;
   /// The latest in the log, committed or not, and the index of its entry.
-  [[nodiscard]] const Configuration& configuration() const { return configurations_.latest(); }
+  [[nodiscard]] const Configuration& configuration() const;
   [[nodiscard]] Index configuration_index() const { return configurations_.latest_index(); }
   /// Leader: one per other member; others: empty.
   [[nodiscard]] std::vector<ProgressView> progress() const;

@@ -62,6 +62,9 @@ void Raft::commit(Index index) {
   WEIR_CHECK(index >= commit_index_ && index <= log_.last_index(), index, commit_index_, log_.last_index());
   commit_index_ = index;
   configurations_.settle(index);
+  if (is_mutated(Mutant::config_after_commit) && role_ == Role::leader) {
+    follow_configuration();
+  }
 }
 
 // --- from the leader to the followers

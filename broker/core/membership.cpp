@@ -17,6 +17,35 @@ using wire::MemberKind;
          std::ranges::count(config.members, MemberKind::voter, &wire::Member::kind) == 1;
 }
 
+/// Removing a voter that is in order must not leave a quorum to those that have lost their data.
+[[nodiscard]] std::optional<ChangeRefusal> defect_of_removal(const wire::ConfigEntry& config,
+                                                             const wire::Member& member,
+                                                             const std::set<raft::NodeId>& lost) {
+  if (member.kind != MemberKind::voter || lost.contains(member.node)) {
+    return std::nullopt;
+  }
+  std::size_t voters = 0;
+  std::size_t out_of_order = 0;
+  std::string names;
+  for (const auto& other : config.members) {
+    if (other.kind != MemberKind::voter || other.node == member.node) {
+      continue;
+    }
+    ++voters;
+    if (lost.contains(other.node)) {
+      ++out_of_order;
+      names += (names.empty() ? "'" : ", '") + other.name + "'";
+    }
+  }
+  if (out_of_order * 2 < voters || voters == 0) {
+    return std::nullopt;
+  }
+  return ChangeRefusal{.kind = ChangeRefusalKind::conflict,
+                       .detail = "without '" + member.name + "' there would be no quorum: of the " +
+                                 std::to_string(voters) + " voters left, " + names +
+                                 " lost the data folder; remove those first, or wait until they are back"};
+}
+
 [[nodiscard]] wire::Member to_member(const wire::Hello& hello, MemberKind kind) {
   return {.node = wire::node_id(hello.node),
           .name = hello.node,
@@ -29,7 +58,7 @@ using wire::MemberKind;
 }  // namespace
 
 std::expected<wire::ConfigEntry, ChangeRefusal> changed(wire::ConfigEntry config, const MemberChange& change,
-                                                        const wire::Hello* hello) {
+                                                        const wire::Hello* hello, const std::set<raft::NodeId>& lost) {
   const auto member = std::ranges::find(config.members, change.node, &wire::Member::name);
   const bool known = member != config.members.end();
   const std::string name = "'" + change.node + "'";
@@ -70,6 +99,9 @@ std::expected<wire::ConfigEntry, ChangeRefusal> changed(wire::ConfigEntry config
       if (is_last_voter(config, *member)) {
         return refused(ChangeRefusalKind::conflict, name + " is the last voter");
       }
+      if (auto defect = defect_of_removal(config, *member, lost)) {
+        return std::unexpected(*std::move(defect));
+      }
       config.members.erase(member);
       return config;
   }
@@ -82,7 +114,10 @@ std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft
   for (std::size_t i = 0; i < config.members.size(); ++i) {
     const wire::Member& member = config.members[i];
     const auto peer = peers.find(member.node);
-    const bool is_empty = peer != peers.end() && peer->second.cluster_id.empty() && member.node != self;
+    const bool is_heard = peer != peers.end() && member.node != self;
+    const bool is_empty = is_heard && peer->second.cluster_id.empty();
+    // It was let in by a CONFIG that did not last.
+    const bool is_let_in = is_heard && !is_empty && peer->second.incarnation == member.incarnation;
     std::optional<wire::Member> after;
     if (member.kind != MemberKind::awaited && is_empty && peer->second.incarnation != member.incarnation) {
       // Before anything else: what it had caught up with before it lost its disk makes nobody a voter.
@@ -90,12 +125,13 @@ std::optional<wire::ConfigEntry> next_step(const wire::ConfigEntry& config, raft
     } else if (member.kind == MemberKind::joining && caught_up.contains(member.node)) {
       after = member;
       after->kind = MemberKind::voter;
-    } else if (member.kind == MemberKind::awaited && is_empty) {
+    } else if (member.kind == MemberKind::awaited && (is_empty || is_let_in)) {
       after = to_member(peer->second, MemberKind::joining);
     } else if (member.kind != MemberKind::awaited && older_copies.contains(member.node) &&
                !is_last_voter(config, member)) {
       after = member;
       after->kind = MemberKind::awaited;
+      after->incarnation = 0;  // none of today's: the copy must go
     }
     if (after) {
       wire::ConfigEntry next = config;

@@ -35,7 +35,7 @@ struct MemberChange {
 enum class ChangeRefusalKind : std::uint8_t {
   not_leader = 1,       ///< ask the leader
   no_member = 2,        ///< there is no member of that name
-  conflict = 3,         ///< it is what it was to become, or the cluster would be left without a voter
+  conflict = 3,         ///< it is what it was to become, or those left would be no quorum
   not_connected = 4,    ///< the node to be added has not been heard by the leader
   busy = 5,             ///< another change is under way, or the leader is new: try again
   outcome_unknown = 6,  ///< it may still happen
@@ -62,17 +62,20 @@ using VerifyDone = std::move_only_function<void(std::expected<Verified, ChangeRe
 /// The index of the CONFIG entry, once it is committed and applied.
 using ChangeDone = std::move_only_function<void(std::expected<raft::Index, ChangeRefusal>)>;
 
-/// `config` after the change. `hello`: of the node it names, if that is connected; else null.
+/// `config` after the change. `hello`: of the node it names, if that was heard; else null. `lost`: members that are
+/// known to have lost their data, or part of it.
 [[nodiscard]] std::expected<wire::ConfigEntry, ChangeRefusal> changed(wire::ConfigEntry config,
                                                                       const MemberChange& change,
-                                                                      const wire::Hello* hello);
+                                                                      const wire::Hello* hello,
+                                                                      const std::set<raft::NodeId>& lost);
 
 /// The latest hello of each peer that is connected.
 using Peers = std::map<raft::NodeId, wire::Hello>;
 
 /// The next change that nobody needs to ask for, if there is one:
 ///  - a member that shows up with an empty data folder goes, to be awaited with its new incarnation (FAULTS 24);
-///  - one that is awaited comes back as a learner;
+///  - one that is awaited comes back as a learner, be it that it is not empty any more because a leader that was cut
+///    off had let it in already;
 ///  - one that came back with an older copy of its data goes, and is awaited until it comes empty (FAULTS 25);
 ///  - a joining learner that is caught up becomes a voter.
 /// One member at a time; one change at a time is Raft's to keep.

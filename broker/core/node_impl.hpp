@@ -119,6 +119,10 @@ class Node::Impl {
   void enter_membership();
   void answer_change();
   void tend_members();
+  /// The latest hello of a node that is, or would like to be, connected; null if none was heard.
+  [[nodiscard]] const wire::Hello* heard(raft::NodeId node) const;
+  /// Members that showed up without the data that CONFIG names, or with an older copy of it.
+  [[nodiscard]] std::set<raft::NodeId> members_without_data() const;
   /// A drained leader looks for somebody to take over.
   void tend_service();
   /// Leader: proposes that what has outlived its retention goes.
@@ -127,6 +131,7 @@ class Node::Impl {
   void take_configuration(const raft::Entry& entry, std::optional<wire::ConfigEntry>& latest);
   void found(wire::ConfigEntry config);
   void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
+  void tell_founded();
   void join(wire::ConfigEntry config, raft::Recovered recovered);
   [[nodiscard]] raft::Config raft_config() const;
   [[nodiscard]] Replica::Hooks replica_hooks();
@@ -186,6 +191,7 @@ class Node::Impl {
   [[nodiscard]] bool is_foreign(raft::NodeId peer) const;
   void reach(const std::string& name, const std::string& address);
   void help_found(const wire::Hello& peer);
+  void remember_stranger(const wire::Hello& hello);
   [[nodiscard]] std::expected<void, std::string> judge_copy(const wire::Hello& hello);
   /// The data folder of this member is an older copy of the one that it had.
   [[nodiscard]] const SetBack* set_back(const wire::Member& member) const;
@@ -258,6 +264,8 @@ class Node::Impl {
   std::map<std::string, std::string> addresses_;  ///< by name: what the network was told
   bool drained_ = false;                          ///< by an operator
   Peers peers_;                                   ///< the latest hello of each peer that is connected
+  /// Nodes of this cluster that are no members, and were sent away for it: they can be added. At most kStrangersMax.
+  Peers strangers_;
   std::set<raft::NodeId> to_be_founded_;  ///< empty members that CONFIG names: they get Found until they speak Raft
   std::list<AppliedWait> applied_waits_;
   std::optional<Drain> drain_;

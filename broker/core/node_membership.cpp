@@ -71,6 +71,9 @@ void Node::Impl::members_changed() {
     }
   }
   for (const auto& [node, peer] : peers_) {
+    if (member(node) == nullptr) {
+      reach(peer.node, peer.raft_address);  // it waits to be added, or is a member by entries yet to come
+    }
     help_found(peer);
   }
   if (phase_ == (is_member() ? Phase::waiting : Phase::running)) {
@@ -98,8 +101,7 @@ void Node::Impl::change_members(const MemberChange& change, std::uint32_t timeou
     done(std::unexpected(ChangeRefusal{.kind = ChangeRefusalKind::busy, .detail = "another change is under way"}));
     return;
   }
-  const auto peer = peers_.find(wire::node_id(change.node));
-  auto next = changed(*cluster_, change, peer == peers_.end() ? nullptr : &peer->second);
+  auto next = changed(*cluster_, change, heard(wire::node_id(change.node)), members_without_data());
   if (!next) {
     done(std::unexpected(std::move(next.error())));
     return;
@@ -114,6 +116,27 @@ void Node::Impl::change_members(const MemberChange& change, std::uint32_t timeou
                                   .deadline_us = deadline(timeout_ms),
                                   .done = std::move(done)};
   settle();
+}
+
+const wire::Hello* Node::Impl::heard(raft::NodeId node) const {
+  if (const auto peer = peers_.find(node); peer != peers_.end()) {
+    return &peer->second;
+  }
+  const auto stranger = strangers_.find(node);
+  return stranger == strangers_.end() ? nullptr : &stranger->second;
+}
+
+std::set<raft::NodeId> Node::Impl::members_without_data() const {
+  std::set<raft::NodeId> lost;
+  for (const auto& member : cluster_->members) {
+    const auto peer = peers_.find(member.node);
+    const bool is_empty = member.node != self_ && peer != peers_.end() && peer->second.cluster_id.empty() &&
+                          peer->second.incarnation != member.incarnation;
+    if (is_empty || set_back(member) != nullptr) {
+      lost.insert(member.node);
+    }
+  }
+  return lost;
 }
 
 void Node::Impl::answer_change() {

@@ -3,12 +3,17 @@
 #include <utility>
 
 #include "broker/core/node_impl.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 namespace {
 
 /// Connected peers, members or not; beyond, no stranger is let in to wait.
 constexpr std::size_t kStrangersMax = 64;
+
+[[nodiscard]] bool is_life_of(const wire::Member& member, std::uint64_t incarnation) {
+  return member.incarnation == incarnation || raft::is_mutated(raft::Mutant::any_life_counts);
+}
 
 }  // namespace
 
@@ -40,17 +45,21 @@ std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) {
                            "; one of the nodes has another cluster's data folder");
   }
   if (!cluster_) {
-    if (std::ranges::find(config_.members, hello.node) == config_.members.end()) {
+    // A member of a cluster may bring this node into it, whatever names it was started with: those may have gone.
+    const bool is_listed = std::ranges::find(config_.members, hello.node) != config_.members.end();
+    if (!is_listed && hello.cluster_id.empty()) {
       return std::unexpected("'" + hello.node + "' is no member here");
     }
     return {};
   }
   const auto* known = member(wire::node_id(hello.node));
   // An empty stranger may wait here to be added. One of this cluster may be a member by entries that are not here yet,
-  // and be needed to get them: it is sent away only by those that have a leader.
+  // and be needed to get them: it is sent away only by those that have a leader, and is not that leader.
   const bool waits = hello.cluster_id.empty() && peers_.size() < kStrangersMax;
-  const bool has_leader = replica_ && replica_->raft().leader() != raft::kNobody;
+  const raft::NodeId leader = replica_ ? replica_->raft().leader() : raft::kNobody;
+  const bool has_leader = leader != raft::kNobody && leader != wire::node_id(hello.node);
   if (known == nullptr && !waits && (has_leader || hello.cluster_id.empty())) {
+    remember_stranger(hello);
     return std::unexpected("'" + hello.node + "' is no member here");
   }
   if (known != nullptr && !hello.cluster_id.empty() && known->incarnation != hello.incarnation && has_leader) {
@@ -59,6 +68,14 @@ std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) {
                            "it must be removed and admitted anew");
   }
   return judge_copy(hello);
+}
+
+/// It was removed, or its admission did not last. With what it has it can be added again.
+void Node::Impl::remember_stranger(const wire::Hello& hello) {
+  const raft::NodeId node = wire::node_id(hello.node);
+  if (!hello.cluster_id.empty() && (strangers_.contains(node) || strangers_.size() < kStrangersMax)) {
+    strangers_[node] = hello;
+  }
 }
 
 /// FAULTS 25: what a member acknowledged and has no more may be what a majority hangs on. So it counts for nothing
@@ -97,7 +114,7 @@ bool Node::Impl::is_current(raft::NodeId peer) const {
   const auto* known = member(peer);
   const auto connected = peers_.find(peer);
   return known != nullptr && known->kind != wire::MemberKind::awaited && connected != peers_.end() &&
-         connected->second.incarnation == known->incarnation && !is_foreign(peer) && set_back(*known) == nullptr;
+         is_life_of(*known, connected->second.incarnation) && !is_foreign(peer) && set_back(*known) == nullptr;
 }
 
 bool Node::Impl::shares_cluster(raft::NodeId peer) const {
@@ -114,7 +131,14 @@ bool Node::Impl::is_foreign(raft::NodeId peer) const {
 
 void Node::Impl::peer_up(const wire::Hello& peer) {
   const raft::NodeId node = wire::node_id(peer.node);
+  const auto before = peers_.find(node);
+  const bool is_same = before != peers_.end() && before->second.incarnation == peer.incarnation;
+  const std::string cluster_id = is_same ? before->second.cluster_id : std::string();
   peers_[node] = peer;
+  if (peer.cluster_id.empty()) {
+    peers_[node].cluster_id = cluster_id;  // said before it was founded: a folder never becomes empty again
+  }
+  strangers_.erase(node);
   bootstrap_.met(peer);
   if (cluster_) {
     if (member(node) == nullptr) {
@@ -195,7 +219,7 @@ void Node::Impl::peer_message(raft::NodeId peer, const PeerLife& life, wire::Pee
 
 void Node::Impl::on_raft_message(raft::NodeId peer, const PeerLife& life, raft::Message message) {
   const auto* known = member(peer);
-  const bool counts = known != nullptr && known->incarnation == life.incarnation &&
+  const bool counts = known != nullptr && is_life_of(*known, life.incarnation) &&
                       known->kind != wire::MemberKind::awaited && set_back(*known) == nullptr;
   // Thesis §4.1: a request is answered even if CONFIG here does not name the sender yet.
   const bool asks = !is_reply(message) && shares_cluster(peer) && peers_.at(peer).incarnation == life.incarnation;

@@ -22,11 +22,6 @@ Faults::Faults(World& world, Dice dice)
       pause_max_ms_(kPausesMaxMs[dice_.below(kPausesMaxMs.size())]),
       short_reigns_of_ten_(kShortReigns[dice_.below(kShortReigns.size())]) {}
 
-void Faults::start() {
-  world_.on_leader = [this](SimNode& node) { elected(node); };
-  schedule();
-}
-
 void Faults::schedule() {
   world_.timeline.after(dice_.between(20, pause_max_ms_) * kMillisecond, [this] {
     if (!healed_) {
@@ -74,7 +69,9 @@ void Faults::strike_machine(SimNode& node, std::size_t kind) {
     node.disk().fail_next();
     // Whoever looks after the process starts it again.
     world_.timeline.after(dice_.between(500, 2'500) * kMillisecond, [this, &node, boot = node.boot()] {
-      if (!healed_ && node.running() && node.boot() == boot) {
+      const bool same = node.running() && node.boot() == boot;
+      // A flush that was under way at the healing may still fail.
+      if (same && (!healed_ || node.node().status().phase == broker::Phase::failed)) {
         crash(node);
       }
     });
@@ -269,14 +266,26 @@ void Faults::jump_clock() {
   some_node().clock().set_wall(dice_.chance(1, 2) ? seconds * 1'000 : -seconds * 1'000);
 }
 
-/// As many disks as leave a majority of those that CONFIG names; what was never a member's is no loss.
+/// As many disks as leave a majority of those that CONFIG names; what was never a member's is no loss. And empty nodes
+/// that were started with the same names found a cluster of their own: they must meet somebody who has one.
+bool Faults::may_wipe(const SimNode& node) const {
+  if (node.is_empty() || world_.checkers->raft.committed_count() == 0 || !world_.checkers->raft.may_lose(node)) {
+    return false;
+  }
+  const auto is_empty_then = [&](const SimNode& each) { return each.is_empty() || each.place() == node.place(); };
+  const auto would_found = [&](const SimNode& each) {
+    return is_empty_then(each) && std::ranges::all_of(world_.nodes, [&](const auto& peer) {
+             return is_empty_then(*peer) || std::ranges::find(each.peers(), peer->name()) == each.peers().end();
+           });
+  };
+  return std::ranges::none_of(world_.nodes, [&](const auto& each) { return would_found(*each); });
+}
+
 void Faults::wipe() {
   SimNode& node = some_node();
-  if ((wiped_ + 1) * 2 >= world_.nodes.size() || node.wiped() || world_.checkers->raft.committed_count() == 0 ||
-      node.image().identity().cluster_id.empty()) {
+  if (!may_wipe(node)) {
     return;
   }
-  ++wiped_;
   ++world_.history.coverage.wipes;
   if (node.running()) {
     node.crash();

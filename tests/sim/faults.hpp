@@ -15,7 +15,9 @@ class Faults {
  public:
   Faults(World& world, Dice dice);
 
-  void start();
+  void start() { schedule(); }
+  /// What Figure 8 is made of: a leader that is gone before it has brought anything to a majority.
+  void elected(SimNode& node);
   /// Ends the first phase: every node runs, every way is open, every flush returns; nothing goes wrong from now on.
   void heal();
 
@@ -37,12 +39,11 @@ class Faults {
   void isolate(std::size_t node);
   /// With what it has appended and could not bring to a majority.
   void isolate_leader();
-  /// What Figure 8 is made of: a leader that is gone before it has brought anything to a majority.
-  void elected(SimNode& node);
   void bridge();
   void cut_one_way();
   void jump_clock();
   void wipe();
+  [[nodiscard]] bool may_wipe(const SimNode& node) const;
   [[nodiscard]] SimNode* leader() const;
   [[nodiscard]] SimNode& some_node() { return *world_.nodes[dice_.below(world_.nodes.size())]; }
   void cut_both(std::size_t a, std::size_t b);
@@ -52,7 +53,6 @@ class Faults {
   std::uint32_t pause_max_ms_;         ///< between two faults; some runs are all trouble, some have quiet spells
   std::uint32_t short_reigns_of_ten_;  ///< so many of ten leaders do not last
   bool healed_ = false;
-  std::size_t wiped_ = 0;
 };
 
 }  // namespace weir::sim

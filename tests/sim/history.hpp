@@ -10,8 +10,8 @@
 
 namespace weir::sim {
 
-/// How often something happened that a run must not be without. Snapshots, membership changes and whatever else the
-/// cluster learns get their counters here (and their row in history.cpp) together with the fault that provokes them.
+/// How often something happened that a run must not be without. Whatever else the cluster learns gets its counter here
+/// (and its row in history.cpp) together with what provokes it.
 struct Coverage {
   std::uint64_t elections = 0;
   std::uint64_t truncations = 0;
@@ -35,7 +35,15 @@ struct Coverage {
   std::uint64_t snapshot_crashes = 0;
   std::uint64_t starts_from_checkpoints = 0;
   std::uint64_t digests_compared = 0;
+  std::uint64_t adds = 0;
+  std::uint64_t promotes = 0;
+  std::uint64_t removals = 0;
+  std::uint64_t leader_removals = 0;
+  std::uint64_t refused_changes = 0;
+  std::uint64_t transfers = 0;
+  std::uint64_t configs_cut_off = 0;
   std::uint64_t wipes = 0;
+  std::uint64_t readmissions = 0;
   std::uint64_t drains = 0;
   std::uint64_t pauses = 0;
   std::uint64_t stalls = 0;

@@ -7,7 +7,8 @@
 
 namespace weir::sim {
 
-Script::Script(std::size_t node_count, Adapt adapt) : world({.seed = 1}, node_count, Dice(1)) {
+Script::Script(std::size_t founder_count, Adapt adapt, std::size_t spare_count)
+    : world({.seed = 1}, founder_count, Dice(1), spare_count) {
   world.network->calm_down();
   world.calm_disks = true;
   if (adapt) {
@@ -127,6 +128,26 @@ std::vector<std::string> Script::read(SimNode& at) {
   return read(at, cursor);
 }
 
+std::string Script::change(SimNode& at, broker::MemberAction action, const SimNode& node) {
+  const auto answer = std::make_shared<std::string>();
+  at.later(0, [&at, action, name = node.name(), answer] {
+    at.node().change_members({.action = action, .node = name}, 2'000,
+                             [answer](const auto& changed) { *answer = changed ? "done" : changed.error().detail; });
+  });
+  static_cast<void>(run_until([&] { return !answer->empty(); }));
+  return *answer;
+}
+
+std::optional<wire::MemberKind> Script::kind_of(const SimNode& node) const {
+  const ConfigPtr config = world.checkers->raft.config();
+  const auto* member = config == nullptr ? nullptr : find_member(*config, node.id());
+  return member == nullptr ? std::nullopt : std::optional(member->kind);
+}
+
+bool Script::becomes(const SimNode& node, std::optional<wire::MemberKind> kind, std::uint64_t us) {
+  return run_until([&] { return kind_of(node) == kind; }, us);
+}
+
 void Script::isolate(const SimNode& node) {
   for (const auto& other : world.nodes) {
     if (other->place() != node.place()) {
@@ -148,9 +169,10 @@ std::string Script::converge() {
   }
   const bool even = run_until([this] {
     const raft::Index committed{world.checkers->raft.committed_count()};
-    return std::ranges::all_of(world.nodes, [committed](const auto& node) {
+    return std::ranges::all_of(world.nodes, [this, committed](const auto& node) {
       const auto status = node->node().status();
-      return node->wiped() || (status.applied_index == committed && status.last_index == committed && status.leader);
+      return !kind_of(*node) || node->wiped() ||
+             (status.applied_index == committed && status.last_index == committed && status.leader);
     });
   });
   const auto& violation = world.checkers->verdict.violation();

@@ -24,8 +24,8 @@ class Script {
  public:
   using Adapt = std::function<void(broker::NodeConfig&)>;
 
-  /// `adapt` has the last word on how the nodes are configured.
-  explicit Script(std::size_t node_count = 3, Adapt adapt = nullptr);
+  /// `adapt` has the last word on how the nodes are configured. Members that lose their disk are left to the test.
+  explicit Script(std::size_t founder_count = 3, Adapt adapt = nullptr, std::size_t spare_count = 0);
 
   void run_for(std::uint64_t us);
   /// False if it did not come true within `us`.
@@ -42,6 +42,13 @@ class Script {
   /// Bodies of all events after `cursor`, which goes on behind them; read on this node.
   std::vector<std::string> read(SimNode& at, raft::Position& cursor);
   std::vector<std::string> read(SimNode& at);
+
+  /// "done", or why not.
+  std::string change(SimNode& at, broker::MemberAction action, const SimNode& node);
+  /// By the configuration in force as far as it is committed; unset for one that is no member.
+  [[nodiscard]] std::optional<wire::MemberKind> kind_of(const SimNode& node) const;
+  [[nodiscard]] bool becomes(const SimNode& node, std::optional<wire::MemberKind> kind,
+                             std::uint64_t us = 10 * kSecond);
 
   void isolate(const SimNode& node);
   void crash_and_start(SimNode& node);

@@ -46,11 +46,17 @@ SimNetwork::SimNetwork(World& world, Dice dice)
 // --- connections
 
 void SimNetwork::started(std::size_t node) {
-  for (std::size_t other = 0; other < world_.nodes.size(); ++other) {
-    if (other != node) {
-      links_[{node, other}] = {};
-      dial(node, other, dice_.between(0, 20'000));
-    }
+  std::erase_if(dialled_, [node](const Way& way) { return way.first == node; });
+  for (const std::string& peer : world_.nodes[node]->peers()) {
+    connect(node, peer);
+  }
+}
+
+void SimNetwork::connect(std::size_t from, const std::string& name) {
+  const std::size_t to = place_of(wire::node_id(name));
+  if (from != to && dialled_.insert({from, to}).second) {
+    links_[{from, to}] = {};
+    dial(from, to, dice_.between(0, 20'000));
   }
 }
 

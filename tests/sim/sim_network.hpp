@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,8 @@ class SimNetwork {
   SimNetwork(World& world, Dice dice);
 
   void started(std::size_t node);
+  /// `from` dials the node of that name from now on, if it does not yet.
+  void connect(std::size_t from, const std::string& name);
   /// The process is gone: its peers notice sooner or later.
   void stopped(std::size_t node);
   /// From now on nothing gets from `from` to `to`. Connections that need this way break after a while.
@@ -80,6 +83,7 @@ class SimNetwork {
   bool calm_ = false;
   std::uint32_t always_lost_per_mille_ = 0;
   std::map<std::size_t, std::uint64_t> slow_us_;  ///< by node
+  std::set<Way> dialled_;                         ///< in this life of the one who dials
   std::map<Way, Link> links_;
   std::map<std::uint64_t, Connection> connections_;
   std::map<Way, std::size_t> callers_;  ///< accepted connections, by (caller, called)
@@ -95,6 +99,7 @@ class SimPort final : public broker::PeerNetwork {
   broker::Sent send(raft::NodeId to, wire::PeerMessage message) override {
     return network_.send(node_, to, std::move(message));
   }
+  void connect(const std::string& node, const std::string& /*address*/) override { network_.connect(node_, node); }
 
  private:
   SimNetwork& network_;

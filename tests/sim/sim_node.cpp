@@ -1,5 +1,6 @@
 #include "tests/sim/sim_node.hpp"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
@@ -10,12 +11,12 @@
 
 namespace weir::sim {
 
-SimNode::SimNode(World& world, std::size_t place, std::vector<std::string> members, Dice dice)
+SimNode::SimNode(World& world, std::size_t place, std::string name, std::vector<std::string> peers, Dice dice)
     : world_(world),
       place_(place),
-      name_(members[place]),
+      name_(std::move(name)),
       id_(wire::node_id(name_)),
-      members_(std::move(members)),
+      peers_(std::move(peers)),
       dice_(dice),
       clock_(world.timeline),
       port_(*world.network, place),
@@ -24,10 +25,10 @@ SimNode::SimNode(World& world, std::size_t place, std::vector<std::string> membe
 broker::NodeConfig SimNode::config() {
   broker::NodeConfig config;
   config.name = name_;
-  config.members = members_;
+  config.members = peers_;
   config.raft_address = name_ + ":7401";
   config.http_address = name_ + ":7400";
-  config.readmission = broker::Readmission::by_hand;  // the checkers count a fixed number of members
+  config.readmission = world_.readmission;
   config.boot_nonce = dice_.number() >> 2U;
   config.seed = dice_.number();
   // A small cache sends readers and look-ups to the disk.
@@ -154,6 +155,17 @@ void SimNode::crash() {
   world_.network->stopped(place_);
 }
 
+bool SimNode::ready() const {
+  // A member that was removed while it was cut off may never learn why it hears no leader any more.
+  constexpr std::uint64_t kSilenceMaxMs = 1'000;
+  if (!running()) {
+    return false;
+  }
+  const broker::NodeStatus status = node_->status();
+  return status.phase != broker::Phase::forming && status.phase != broker::Phase::waiting &&
+         status.leader_silent_ms <= kSilenceMaxMs;
+}
+
 void SimNode::wipe() {
   WEIR_CHECK(!running());
   world_.history.note("wipe", place_);
@@ -166,9 +178,22 @@ void SimNode::wipe() {
     static_cast<void>(store->found(identity.cluster_id, config));
     return;
   }
-  lost_ = std::make_unique<SimDisk>(*image_);
+  lost_.push_back(std::make_unique<SimDisk>(*image_));
   image_->wipe(dice_.number() >> 2U);
-  wiped_ = true;
+}
+
+const SimDisk* SimNode::disk_of(std::uint64_t incarnation) const {
+  if (this->incarnation() == incarnation) {
+    return image_.get();
+  }
+  const auto lost =
+      std::ranges::find(lost_, incarnation, [](const auto& disk) { return disk->identity().incarnation; });
+  return lost == lost_.end() ? nullptr : lost->get();
+}
+
+void SimNode::set_peers(std::vector<std::string> peers) {
+  peers_ = std::move(peers);
+  std::ranges::sort(peers_);
 }
 
 void SimNode::put_back(const SimDisk& image) {

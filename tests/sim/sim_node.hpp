@@ -24,7 +24,8 @@ inline constexpr std::uint64_t kDigestEvery = 16;
 
 class SimNode {
  public:
-  SimNode(World& world, std::size_t place, std::vector<std::string> members, Dice dice);
+  /// `peers`: the names it is started with, its own among them.
+  SimNode(World& world, std::size_t place, std::string name, std::vector<std::string> peers, Dice dice);
 
   // --- the process
   void start();
@@ -41,9 +42,12 @@ class SimNode {
   // --- the machine
   /// Everything on the disk is gone. Requires that the process is not running.
   void wipe();
-  [[nodiscard]] bool wiped() const { return wiped_; }
-  /// What a wiped disk had: what was durable there was, although it is lost. Requires wiped().
-  [[nodiscard]] const SimDisk& lost() const { return *lost_; }
+  /// It has lost its disk, and is no member since.
+  [[nodiscard]] bool wiped() const { return !lost_.empty() && is_empty(); }
+  [[nodiscard]] bool is_empty() const { return image_->identity().cluster_id.empty(); }
+  /// The disk of this incarnation, be it lost: what was durable there was. Null if there was none.
+  [[nodiscard]] const SimDisk* disk_of(std::uint64_t incarnation) const;
+  [[nodiscard]] std::uint64_t incarnation() const { return image_->identity().incarnation; }
   [[nodiscard]] SimClock& clock() { return clock_; }
   [[nodiscard]] SimDiskThread& disk() { return *disk_; }
   [[nodiscard]] const SimDisk& image() const { return *image_; }
@@ -54,7 +58,12 @@ class SimNode {
   [[nodiscard]] std::size_t place() const { return place_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] raft::NodeId id() const { return id_; }
+  [[nodiscard]] const std::vector<std::string>& peers() const { return peers_; }
+  /// From its next start on.
+  void set_peers(std::vector<std::string> peers);
 
+  /// What /readyz says, as far as clients look at it: a member that has heard of a leader lately.
+  [[nodiscard]] bool ready() const;
   /// Requires running(). Calls into it go through later(), so that the checkers look at what they did.
   [[nodiscard]] broker::Node& node() { return *node_; }
   /// Runs on the node's core strand after `delay_us`, unless this life of it is over by then.
@@ -72,7 +81,7 @@ class SimNode {
   std::size_t place_;
   std::string name_;
   raft::NodeId id_;
-  std::vector<std::string> members_;
+  std::vector<std::string> peers_;  ///< sorted
   Dice dice_;
   SimClock clock_;
   SimPort port_;
@@ -81,8 +90,7 @@ class SimNode {
   std::unique_ptr<SimDiskThread> disk_;
   std::unique_ptr<broker::Node> node_;
   std::uint64_t boot_ = 0;
-  bool wiped_ = false;
-  std::unique_ptr<SimDisk> lost_;
+  std::vector<std::unique_ptr<SimDisk>> lost_;  ///< what it had on disks that are gone, oldest first
   bool paused_ = false;
   std::uint64_t pause_number_ = 0;
   std::deque<Timeline::Task> backlog_;  ///< what came while it was paused

@@ -18,9 +18,14 @@ constexpr std::uint64_t kProgressUs = 240 * kSecond;
 /// And once the clients have stopped, it must have come together within so much.
 constexpr std::uint64_t kHealedUs = 60 * kSecond;
 
-[[nodiscard]] std::size_t draw_node_count(Dice& dice) {
+[[nodiscard]] std::size_t draw_founder_count(Dice& dice) {
   constexpr std::array<std::size_t, 10> kCounts{3, 3, 3, 3, 3, 5, 5, 7, 2, 1};
   return kCounts[dice.below(kCounts.size())];
+}
+
+/// Nodes that can be added.
+[[nodiscard]] std::size_t spare_count_of(std::size_t founder_count) {
+  return founder_count < 3 ? 3 : founder_count < 7 ? 2 : 1;
 }
 
 [[nodiscard]] broker::Selector selector_of(std::initializer_list<const char*> patterns) {
@@ -37,11 +42,17 @@ constexpr std::uint64_t kHealedUs = 60 * kSecond;
 
 Simulation::Simulation(const Settings& settings)
     : dice_(settings.seed),
-      node_count_(draw_node_count(dice_)),
-      world_(settings, node_count_, dice_.split()),
+      founder_count_(draw_founder_count(dice_)),
+      world_(settings, founder_count_, dice_.split(), spare_count_of(founder_count_)),
       maker_(world_.checkers->model, dice_.split()),
       faults_(world_, dice_.split()),
+      operator_(world_, founder_count_, dice_.split()),
       look_ups_(world_, maker_, dice_.split()) {
+  world_.readmission = dice_.chance(4, 5) ? broker::Readmission::automatic : broker::Readmission::by_hand;
+  world_.on_leader = [this](SimNode& node) {
+    faults_.elected(node);
+    operator_.elected(node);
+  };
   draw_clients();
 }
 
@@ -73,6 +84,7 @@ Result Simulation::run() {
     subscriber->start();
   }
   look_ups_.start();
+  operator_.start();
   run_faults();
   if (world_.checkers->verdict.holds()) {
     run_healed();
@@ -102,6 +114,7 @@ void Simulation::run_healed() {
   world_.history.note("heal");
   world_.history.say([] { return std::string("--- healed"); });
   faults_.heal();
+  operator_.heal();
   Verdict& verdict = world_.checkers->verdict;
   const std::uint64_t healed_us = world_.timeline.now_us();
   while (verdict.holds() && !is_long_enough()) {
@@ -130,18 +143,10 @@ std::string Simulation::what_is_missing() const {
       return publisher->text();
     }
   }
-  const raft::Index committed{world_.checkers->raft.committed_count()};
-  const raft::Position last{world_.checkers->model.events().size()};
-  for (const auto& node : world_.nodes) {
-    const broker::NodeStatus status = node->node().status();
-    const broker::Phase wanted = node->wiped() ? broker::Phase::waiting : broker::Phase::running;
-    const bool even = node->wiped() || (status.applied_index == committed && status.last_index == committed);
-    if (status.phase != wanted || !even) {
-      return node->name() + " is " + std::string(broker::to_string(status.phase)) + " (" + status.why +
-             "), last entry " + std::to_string(status.last_index.value) + ", applied " +
-             std::to_string(status.applied_index.value) + " of " + std::to_string(committed.value);
-    }
+  if (auto missing = missing_of_members(); !missing.empty()) {
+    return missing;
   }
+  const raft::Position last{world_.checkers->model.events().size()};
   for (const auto& subscriber : subscribers_) {
     if (subscriber->cursor() != last) {
       return "reader " + subscriber->name() + " at " + std::to_string(subscriber->cursor().value) + " of " +
@@ -151,10 +156,41 @@ std::string Simulation::what_is_missing() const {
   return {};
 }
 
+bool Simulation::is_member(const SimNode& node) const {
+  const ConfigPtr config = world_.checkers->raft.config();
+  return config != nullptr && find_member(*config, node.id()) != nullptr;
+}
+
+/// Members have the same log and go by the same configuration; nobody waits any more to become a voter.
+std::string Simulation::missing_of_members() const {
+  const raft::Index committed{world_.checkers->raft.committed_count()};
+  if (!operator_.idle()) {
+    return "the operator has something to mend";
+  }
+  for (const auto& node : world_.nodes) {
+    if (!is_member(*node)) {
+      continue;
+    }
+    const broker::NodeStatus status = node->node().status();
+    const bool even = status.applied_index == committed && status.last_index == committed;
+    if (status.phase != broker::Phase::running || !even) {
+      return node->name() + " is " + std::string(broker::to_string(status.phase)) + " (" + status.why +
+             "), last entry " + std::to_string(status.last_index.value) + ", applied " +
+             std::to_string(status.applied_index.value) + " of " + std::to_string(committed.value);
+    }
+    for (const auto& member : status.members) {
+      if (member.kind == wire::MemberKind::joining || member.kind == wire::MemberKind::awaited) {
+        return member.name + " is no voter yet in the eyes of " + node->name();
+      }
+    }
+  }
+  return {};
+}
+
 /// Every member serves the same log, from the first event to the last.
 void Simulation::read_everything() {
   for (const auto& node : world_.nodes) {
-    if (!node->wiped() && node->running()) {
+    if (is_member(*node) && node->running()) {
       ++open_reads_;
       node->later(0, [this, &node] { read_on(*node, {}); });
     }
@@ -188,7 +224,7 @@ void Simulation::check_end() {
   world_.checkers->clients.finish();
   const auto& model = world_.checkers->model;
   for (const auto& node : world_.nodes) {
-    if (node->wiped() || !node->running()) {
+    if (!is_member(*node) || !node->running()) {
       continue;
     }
     const auto topics = node->node().topics();

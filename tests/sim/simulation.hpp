@@ -9,6 +9,7 @@
 
 #include "tests/sim/faults.hpp"
 #include "tests/sim/workload/look_ups.hpp"
+#include "tests/sim/workload/operator.hpp"
 #include "tests/sim/workload/publisher.hpp"
 #include "tests/sim/workload/request_maker.hpp"
 #include "tests/sim/workload/subscriber.hpp"
@@ -37,15 +38,18 @@ class Simulation {
   void run_healed();
   [[nodiscard]] bool is_long_enough() const;
   [[nodiscard]] std::string what_is_missing() const;
+  [[nodiscard]] std::string missing_of_members() const;
+  [[nodiscard]] bool is_member(const SimNode& node) const;
   void read_everything();
   void read_on(SimNode& node, broker::ReadState from);
   void check_end();
 
   Dice dice_;
-  std::size_t node_count_;
+  std::size_t founder_count_;
   World world_;
   RequestMaker maker_;
   Faults faults_;
+  Operator operator_;
   std::vector<std::unique_ptr<Publisher>> publishers_;
   std::vector<std::unique_ptr<Subscriber>> subscribers_;
   LookUps look_ups_;

@@ -19,7 +19,8 @@ class SimNetwork;
 class SimNode;
 
 struct World {
-  World(const Settings& run_settings, std::size_t node_count, Dice dice);
+  /// Founders, and then spares: empty nodes that are no members until they are added.
+  World(const Settings& run_settings, std::size_t founder_count, Dice dice, std::size_t spare_count = 0);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -32,6 +33,8 @@ struct World {
   std::vector<std::unique_ptr<SimNode>> nodes;
   /// Somebody was elected.
   std::function<void(SimNode&)> on_leader = [](SimNode&) {};
+  /// Who brings back a member that lost its disk.
+  broker::Readmission readmission = broker::Readmission::by_hand;
   /// Disks do nothing wrong by themselves.
   bool calm_disks = false;
   /// A test makes members differ, or puts an old disk back: they may say so.

@@ -90,8 +90,9 @@ void ClientChecker::check_event(const Attempt& attempt, const RequestEvent& even
     return fail(request, what + " is not what was stored there: '" + stored.body + "' at offset " +
                              std::to_string(stored.offset) + ", time " + std::to_string(stored.time_ms));
   }
-  if (const std::size_t disks = raft_.disks_with(stored.log_index); disks * 2 <= world_.nodes.size()) {
-    fail(request, what + " is acknowledged and on " + std::to_string(disks) + " disks");
+  if (const auto share = raft_.share_of(stored.log_index); !share.is_majority()) {
+    fail(request, what + " is acknowledged and on the disks of " + std::to_string(share.disks) + " of " +
+                      std::to_string(share.voters) + " voters");
   }
   if (result.storing == wire::Storing::stored) {
     ++world_.history.coverage.stored;

@@ -10,10 +10,16 @@
 namespace weir::sim {
 
 void MessageChecker::sent(const SimNode& node, const raft::Message& message) {
-  if (node.wiped()) {
-    verdict_.fail("the wiped " + node.name() + " says: " + raft::describe(message));
+  if (node.is_empty()) {
+    verdict_.fail("FAULTS 24: " + node.name() + ", which is empty, says: " + raft::describe(message));
   }
   std::visit([&](const auto& body) { check(node, message, body); }, message.body);
+}
+
+bool MessageChecker::has_voted(const SimNode& voter, std::uint64_t incarnation, raft::Term term,
+                               raft::NodeId candidate) const {
+  const auto vote = votes_.find({voter.place(), incarnation, term});
+  return vote != votes_.end() && vote->second == candidate;
 }
 
 /// FAULTS 8: what was said in a term that is over changes nothing. (That a pre-vote was refused stays true.)
@@ -39,7 +45,7 @@ void MessageChecker::require_term(const SimNode& node, raft::Term term) {
 
 void MessageChecker::require_vote(const SimNode& node, raft::Term term, raft::NodeId candidate) {
   require_term(node, term);
-  const auto [place, is_first] = votes_.try_emplace({node.place(), term}, candidate);
+  const auto [place, is_first] = votes_.try_emplace({node.place(), node.incarnation(), term}, candidate);
   if (!is_first && place->second != candidate) {
     verdict_.fail(node.name() + " votes twice in term " + std::to_string(term.value));
   }

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
-#include <utility>
+#include <tuple>
 
 #include "broker/core/status.hpp"
 #include "tests/sim/checkers/verdict.hpp"
@@ -18,6 +19,9 @@ class MessageChecker {
   explicit MessageChecker(Verdict& verdict) : verdict_(verdict) {}
 
   void sent(const SimNode& node, const raft::Message& message);
+  /// `voter`, in the life of its disk that has this incarnation, has granted this vote, or has stood itself.
+  [[nodiscard]] bool has_voted(const SimNode& voter, std::uint64_t incarnation, raft::Term term,
+                               raft::NodeId candidate) const;
   /// It was delivered; `before` is how the node was then.
   void delivered(SimNode& node, const raft::Message& message, const broker::NodeStatus& before);
 
@@ -34,7 +38,8 @@ class MessageChecker {
   void require_vote(const SimNode& node, raft::Term term, raft::NodeId candidate);
 
   Verdict& verdict_;
-  std::map<std::pair<std::size_t, raft::Term>, raft::NodeId> votes_;  ///< who, when -> for whom
+  /// Who, in which life of its disk, when -> for whom.
+  std::map<std::tuple<std::size_t, std::uint64_t, raft::Term>, raft::NodeId> votes_;
 };
 
 }  // namespace weir::sim

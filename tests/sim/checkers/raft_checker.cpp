@@ -26,25 +26,41 @@ RaftChecker::RaftChecker(World& world, Verdict& verdict, std::function<void(cons
 
 void RaftChecker::started(SimNode& node) {
   View view;
-  view.log = whole_log(node.image());
+  reset_log(view, whole_log(node.image()));
   view.first_index = node.image().first_index();
   view.durable = view.given = node.image().hard_state();
   views_[node.place()] = std::move(view);
-  if (world_.nodes.size() == 1) {
-    forget_unkept(node);
-  }
+  forget_unkept(node);
   // A founder tells nobody of its CONFIG before it is on its disk: until then it may draw another one.
   if (std::ranges::all_of(world_.nodes, [](const auto& each) { return each->image().last_index() == raft::Index{}; })) {
     seen_.clear();
   }
 }
 
-/// A member alone tells nobody what its disk does not have yet: after a crash it may lead the same term, and fill the
-/// same index, a second time.
+/// The only voter tells nobody of a term before its disk knows it: after a crash it may lead the same term, and fill
+/// the same index, a second time.
 void RaftChecker::forget_unkept(const SimNode& node) {
-  std::erase_if(leaders_,
-                [&node](const auto& leader) { return leader.first > node.image().hard_state().current_term; });
-  seen_.resize(std::min<std::size_t>(seen_.size(), node.image().last_index().value));
+  std::set<raft::Term> unkept;
+  std::erase_if(leaders_, [&](const auto& leader) {
+    const bool forgotten = leader.second.first == node.place() && leader.first > node.image().hard_state().current_term;
+    if (forgotten) {
+      unkept.insert(leader.first);
+    }
+    return forgotten;
+  });
+  if (!unkept.empty()) {
+    for (auto& seen : seen_) {
+      std::erase_if(seen, [&](const Seen& entry) { return unkept.contains(entry.term); });
+    }
+  }
+}
+
+void RaftChecker::reset_log(View& view, std::vector<raft::Entry> log) {
+  view.log = std::move(log);
+  view.configs.clear();
+  for (const raft::Entry& entry : view.log) {
+    view.configs.add(entry);
+  }
 }
 
 std::vector<raft::Entry> RaftChecker::whole_log(const SimDisk& image) const {
@@ -72,24 +88,37 @@ void RaftChecker::given(const SimNode& node, const broker::DiskWrite& write) {
     install(node, view, *write.install);
   }
   if (write.truncate_from) {
-    view.truncated = true;
-    ++world_.history.coverage.truncations;
-    world_.history.note("truncate", node.place(), write.truncate_from->value);
-    if (*write.truncate_from <= view.commit_index) {
-      verdict_.fail("Leader Completeness: " + node.name() + " cuts off committed entries from " +
-                    std::to_string(write.truncate_from->value));
-    }
-    view.log.resize(std::min<std::size_t>(view.log.size(), write.truncate_from->value - 1));
+    truncate(node, view, *write.truncate_from);
   }
   for (const raft::Entry& entry : write.entries) {
-    if (entry.index.value != view.log.size() + 1) {
-      verdict_.fail(node.name() + " writes entry " + std::to_string(entry.index.value) + " behind entry " +
-                    std::to_string(view.log.size()));
-      return;
-    }
-    view.log.push_back(entry);
-    match_log(node, view.log, entry.index);
+    append(node, view, entry);
   }
+}
+
+void RaftChecker::truncate(const SimNode& node, View& view, raft::Index from) {
+  view.truncated = true;
+  ++world_.history.coverage.truncations;
+  world_.history.note("truncate", node.place(), from.value);
+  if (from <= view.commit_index) {
+    verdict_.fail("Leader Completeness: " + node.name() + " cuts off committed entries from " +
+                  std::to_string(from.value));
+  }
+  view.log.resize(std::min<std::size_t>(view.log.size(), from.value - 1));
+  world_.history.coverage.configs_cut_off += view.configs.truncate_from(from);
+}
+
+void RaftChecker::append(const SimNode& node, View& view, const raft::Entry& entry) {
+  if (entry.index.value != view.log.size() + 1) {
+    verdict_.fail(node.name() + " writes entry " + std::to_string(entry.index.value) + " behind entry " +
+                  std::to_string(view.log.size()));
+    return;
+  }
+  view.log.push_back(entry);
+  view.configs.add(entry);
+  if (entry.command == raft::Command::config) {
+    view.new_configs.push_back(entry.index);
+  }
+  match_log(node, view.log, entry.index);
 }
 
 /// A snapshot holds committed entries, and takes the place of no more than them: what it covers is above commit_index.
@@ -105,10 +134,11 @@ void RaftChecker::install(const SimNode& node, View& view, const raft::Snapshot&
   if (snapshot.index <= view.commit_index) {
     verdict_.fail(what + ", and has entry " + std::to_string(view.commit_index.value) + " committed already");
   }
-  view.log.clear();
+  std::vector<raft::Entry> log;
   for (std::uint64_t i = 0; i < count; ++i) {
-    view.log.push_back(committed_[i].entry);
+    log.push_back(committed_[i].entry);
   }
+  reset_log(view, std::move(log));
   view.installing = snapshot.index;
 }
 
@@ -178,6 +208,9 @@ void RaftChecker::check_hard_state(const SimNode& node, const raft::HardState& w
 }
 
 void RaftChecker::raft_event(const SimNode& node, const raft::Event& event) {
+  if (const auto* adopted = std::get_if<raft::ConfigurationAdopted>(&event)) {
+    views_[node.place()].in_force = *adopted;
+  }
   const auto* changed = std::get_if<raft::RoleChanged>(&event);
   if (changed == nullptr) {
     return;
@@ -198,6 +231,7 @@ void RaftChecker::became_leader(const SimNode& node, raft::Term term) {
     verdict_.fail("Election Safety: term " + std::to_string(term.value) + " has a second leader, " + node.name());
   }
   const View& view = views_[node.place()];
+  check_votes(node, view, term);
   for (std::size_t i = 0; i < committed_.size(); ++i) {
     const Committed& committed = committed_[i];
     if (committed.commit_term < term && (view.log.size() <= i || view.log[i].term != committed.entry.term)) {
@@ -213,6 +247,11 @@ void RaftChecker::after(SimNode& node) {
   const broker::NodeStatus status = node.node().status();
   check_leader(node, view, status);
   check_indexes(node, view, status);
+  check_standing(node, view, status);
+  check_in_force(node, view);
+  for (const raft::Index index : std::exchange(view.new_configs, {})) {
+    check_change(node, view, status, index);
+  }
   if (!verdict_.holds()) {
     return;
   }
@@ -261,9 +300,6 @@ void RaftChecker::check_leader(const SimNode& node, const View& view, const brok
     verdict_.fail("Leader Append-Only: " + node.name() + " cut its log while it led term " +
                   std::to_string(status.term.value));
   }
-  if (node.wiped() && status.role != raft::Role::follower) {
-    verdict_.fail("the wiped " + node.name() + " takes part in an election");
-  }
 }
 
 void RaftChecker::check_indexes(const SimNode& node, const View& view, const broker::NodeStatus& status) {
@@ -307,11 +343,20 @@ void RaftChecker::commit(const SimNode& node, const View& view, raft::Index inde
     }
     return;
   }
-  committed_.push_back({.entry = entry, .commit_term = commit_term});
+  const PlacedConfig* in_force = view.configs.latest();
+  if (in_force == nullptr) {
+    verdict_.fail(node.name() + " commits " + at(index, entry.term) + " without a configuration");
+    return;
+  }
+  committed_.push_back({.entry = entry, .commit_term = commit_term, .config = in_force->config});
   world_.history.note("commit", index.value, entry.term.value, entry.checksum);
-  if (const std::size_t disks = disks_with(index); disks * 2 <= world_.nodes.size()) {
-    verdict_.fail(node.name() + " commits " + at(index, entry.term) + ", which is on " + std::to_string(disks) +
-                  " of " + std::to_string(world_.nodes.size()) + " disks");
+  check_majority(node, index);
+  if (entry.command == raft::Command::config) {
+    const auto place = std::ranges::find(view.configs.all(), index, &PlacedConfig::index);
+    const ConfigPtr before = std::exchange(config_, place->config);
+    if (before != nullptr) {
+      count_change(*before, *config_);
+    }
   }
   on_committed_(entry);
 }
@@ -319,15 +364,6 @@ void RaftChecker::commit(const SimNode& node, const View& view, raft::Index inde
 raft::Term RaftChecker::term_of(const SimNode& node) const {
   const auto view = views_.find(node.place());
   return view == views_.end() ? raft::Term{} : view->second.term;
-}
-
-std::size_t RaftChecker::disks_with(raft::Index index) const {
-  const raft::Entry& entry = committed_[index.value - 1].entry;
-  return static_cast<std::size_t>(std::ranges::count_if(world_.nodes, [&entry](const auto& node) {
-    const SimDisk& image = node->wiped() ? node->lost() : node->image();
-    const bool covered = entry.index < image.first_index() && entry.index <= image.covered();
-    return covered || image.term_at(entry.index) == entry.term;
-  }));
 }
 
 }  // namespace weir::sim

@@ -61,9 +61,8 @@ void Publisher::attempt() {
     request_ = maker_.next();
   }
   SimNode& node = *world_.nodes[dice_.below(world_.nodes.size())];
-  // Most clients ask /readyz before they ask a node that was never admitted; some wait there in vain.
-  const bool avoids = node.wiped() && !dice_.chance(1, 40);
-  if (!node.running() || avoids) {
+  // Most clients ask /readyz before they ask a node that is no member; some wait there in vain.
+  if (!node.running() || (!node.ready() && !dice_.chance(1, 40))) {
     return go_on(dice_.between(5, 50) * kMillisecond);
   }
   open_ = true;

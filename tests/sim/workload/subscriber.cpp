@@ -33,7 +33,8 @@ void Subscriber::move(std::uint64_t delay_us) {
 
 void Subscriber::connect() {
   SimNode& node = *world_.nodes[dice_.below(world_.nodes.size())];
-  if (!node.running()) {
+  // Some stay with a node that is not ready: what it has they can read.
+  if (!node.running() || (!node.ready() && !dice_.chance(1, 5))) {
     return move(dice_.between(10, 200) * kMillisecond);
   }
   world_.history.coverage.reader_moves += node.place() == place_ ? 0 : 1;
@@ -121,7 +122,7 @@ void Subscriber::watch(std::uint64_t number) {
     world_.checkers->verdict.fail("reader " + name_ + " gets no answer");
     return;
   }
-  if (!asked_ && dice_.chance(1, 40)) {
+  if (!asked_ && dice_.chance(1, world_.nodes[place_]->ready() ? 40 : 10)) {
     return move(0);
   }
   world_.timeline.after(kWatchUs, [this, number] { watch(number); });
