@@ -143,6 +143,7 @@ void Checkpoints::loaded(Loading& loading) {
     return;
   }
   newest_ = loaded.index;
+  first_needed_ = loaded.state.first_index();
   applied_bytes_ = 0;
   pending_delta_.clear();
   end_loading(loading, std::move(loaded));
@@ -185,17 +186,20 @@ void Checkpoints::applied(StateMachine& state, const Digest& digest, const Decod
               .config = config,
               .state = raft::Bytes::own(std::move(content)),
               .delta = raft::Bytes::copy_of(pending_delta_)},
-             [self = std::weak_ptr(self_), index = entry.index](const std::expected<void, storage::Error>& result) {
+             [self = std::weak_ptr(self_), index = entry.index,
+              first_needed = state.first_index()](const std::expected<void, storage::Error>& result) {
                if (const auto alive = self.lock()) {
-                 (*alive)->saved(index, result);
+                 (*alive)->saved(index, first_needed, result);
                }
              });
 }
 
-void Checkpoints::saved(raft::Index index, const std::expected<void, storage::Error>& result) {
+void Checkpoints::saved(raft::Index index, raft::Index first_needed,
+                        const std::expected<void, storage::Error>& result) {
   saving_ = false;
   if (result) {
     newest_ = index;
+    first_needed_ = first_needed;
     pending_delta_.clear();
     hooks_.saved();
   } else {

@@ -11,6 +11,7 @@
 // first entry may be long gone.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -60,6 +61,9 @@ class Checkpoints {
                const raft::Bytes& founding_data);
   /// The newest that is durable; 0 = none.
   [[nodiscard]] raft::Index newest() const { return newest_; }
+  /// The first entry that a start from the newest one asks for: what retention took since then is asked for again,
+  /// until the entry that took it is applied again.
+  [[nodiscard]] raft::Index first_needed() const { return std::min(first_needed_, newest_.next()); }
 
   // --- and a snapshot that takes the place of all
   /// Runs `task` as soon as nothing is being saved or loaded; at once, if nothing is.
@@ -73,13 +77,14 @@ class Checkpoints {
   void load_next(std::shared_ptr<Loading> loading);
   void loaded(Loading& loading);
   void end_loading(Loading& loading, std::expected<std::optional<Loaded>, std::string> result);
-  void saved(raft::Index index, const std::expected<void, storage::Error>& result);
+  void saved(raft::Index index, raft::Index first_needed, const std::expected<void, storage::Error>& result);
   void run_idle_tasks();
 
   Disk& disk_;
   Limits limits_;
   Hooks hooks_;
   raft::Index newest_;
+  raft::Index first_needed_;       ///< StateMachine::first_index() as of newest_
   std::size_t applied_bytes_ = 0;  ///< since the last checkpoint was taken
   std::string pending_delta_;      ///< frames that no durable checkpoint has yet
   bool saving_ = false;

@@ -135,7 +135,7 @@ void Node::Impl::trim_log() {
   }
   const std::uint64_t kept = std::min(config_.log_entries_kept, newest.value);
   replica_->compact(std::max(disk_.first_index().prev(), raft::Index{newest.value - kept}));
-  const raft::Index needed = std::min(state_.first_index(), newest.next());
+  const raft::Index needed = checkpoints_.first_needed();
   if (needed > disk_.first_index() && !dropping_) {
     dropping_ = true;
     disk_.drop_before(needed, [this, alive = std::weak_ptr(alive_)](const std::expected<void, storage::Error>& result) {
