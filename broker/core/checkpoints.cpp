@@ -1,5 +1,6 @@
 #include "broker/core/checkpoints.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "raft/check.hpp"
@@ -144,6 +145,8 @@ void Checkpoints::loaded(Loading& loading) {
     return;
   }
   newest_ = loaded.index;
+  first_needed_.clear();
+  remember_first_needed(loaded.index, loaded.state.first_index());
   applied_bytes_ = 0;
   pending_delta_ = {};
   end_loading(loading, std::move(loaded));
@@ -184,17 +187,31 @@ void Checkpoints::applied(StateMachine& state, const Digest& digest, const Decod
               .config = config,
               .state = raft::Bytes::own(std::move(content)),
               .delta = pending_delta_},
-             [self = std::weak_ptr(self_), index = entry.index](const std::expected<void, storage::Error>& result) {
+             [self = std::weak_ptr(self_), index = entry.index,
+              first_needed = state.first_index()](const std::expected<void, storage::Error>& result) {
                if (const auto alive = self.lock()) {
-                 (*alive)->saved(index, result);
+                 (*alive)->saved(index, first_needed, result);
                }
              });
 }
 
-void Checkpoints::saved(raft::Index index, const std::expected<void, storage::Error>& result) {
+void Checkpoints::remember_first_needed(raft::Index index, raft::Index first_index) {
+  const auto kept = disk_.checkpoints();
+  std::erase_if(first_needed_, [&kept](const auto& each) { return std::ranges::find(kept, each.first) == kept.end(); });
+  first_needed_[index] = std::min(first_index, index.next());
+}
+
+raft::Index Checkpoints::first_needed(raft::Index index) const {
+  const auto known = first_needed_.find(index);
+  return known == first_needed_.end() ? raft::Index{} : known->second;
+}
+
+void Checkpoints::saved(raft::Index index, raft::Index first_needed,
+                        const std::expected<void, storage::Error>& result) {
   saving_ = false;
   if (result) {
     newest_ = index;
+    remember_first_needed(index, first_needed);
     pending_delta_ = {};
     hooks_.saved();
   } else {

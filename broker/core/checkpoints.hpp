@@ -11,10 +11,12 @@
 // first entry may be long gone.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +62,10 @@ class Checkpoints {
                const raft::Bytes& founding_data);
   /// The newest that is durable; 0 = none.
   [[nodiscard]] raft::Index newest() const { return newest_; }
+  /// The first entry that a start from the checkpoint of `index` asks for, here or where it was sent: what retention
+  /// took since then is asked for again, until the entry that took it is applied again. 0 = that is not known of an
+  /// older one, from before this process.
+  [[nodiscard]] raft::Index first_needed(raft::Index index) const;
 
   // --- and a snapshot that takes the place of all
   /// Runs `task` as soon as nothing is being saved or loaded; at once, if nothing is.
@@ -73,13 +79,16 @@ class Checkpoints {
   void load_next(const std::shared_ptr<Loading>& loading);
   void loaded(Loading& loading);
   void end_loading(Loading& loading, std::expected<std::optional<Loaded>, std::string> result);
-  void saved(raft::Index index, const std::expected<void, storage::Error>& result);
+  void saved(raft::Index index, raft::Index first_needed, const std::expected<void, storage::Error>& result);
+  void remember_first_needed(raft::Index index, raft::Index first_index);
   void run_idle_tasks();
 
   Disk& disk_;
   Limits limits_;
   Hooks hooks_;
   raft::Index newest_;
+  /// By the index of a checkpoint: StateMachine::first_index() as of there.
+  std::map<raft::Index, raft::Index> first_needed_;
   std::size_t applied_bytes_ = 0;  ///< since the last checkpoint was taken
   raft::Bytes pending_delta_;      ///< frames that no durable checkpoint has yet
   bool saving_ = false;

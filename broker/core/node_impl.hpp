@@ -131,6 +131,7 @@ class Node::Impl {
   void take_configuration(const raft::Entry& entry, std::optional<wire::ConfigEntry>& latest);
   void found(wire::ConfigEntry config);
   void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
+  void tell_founded();
   void join(wire::ConfigEntry config, raft::Recovered recovered);
   [[nodiscard]] raft::Config raft_config() const;
   [[nodiscard]] Replica::Hooks replica_hooks();

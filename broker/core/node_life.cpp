@@ -148,6 +148,17 @@ void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, st
   founding_config_ = config;
   founding_data_ = wire::encode(config);
   join(config, std::move(recovered_));
+  tell_founded();
+}
+
+/// Those who met this node while it was empty would take nothing that it says for the word of a member: not even of one
+/// that leads them by a CONFIG which they do not have yet.
+void Node::Impl::tell_founded() {
+  for (const auto& [node, peer] : peers_) {
+    if (!peer.cluster_id.empty()) {
+      static_cast<void>(network_.send(node, wire::Found{.config = wire::encode(*founding_config_)}));
+    }
+  }
 }
 
 void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {

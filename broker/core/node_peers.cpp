@@ -131,7 +131,13 @@ bool Node::Impl::is_foreign(raft::NodeId peer) const {
 
 void Node::Impl::peer_up(const wire::Hello& peer) {
   const raft::NodeId node = wire::node_id(peer.node);
+  const auto before = peers_.find(node);
+  const bool is_same = before != peers_.end() && before->second.incarnation == peer.incarnation;
+  const std::string cluster_id = is_same ? before->second.cluster_id : std::string();
   peers_[node] = peer;
+  if (peer.cluster_id.empty()) {
+    peers_[node].cluster_id = cluster_id;  // said before it was founded: a folder never becomes empty again
+  }
   strangers_.erase(node);
   bootstrap_.met(peer);
   if (cluster_) {

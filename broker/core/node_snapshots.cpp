@@ -137,7 +137,7 @@ void Node::Impl::trim_log() {
   const std::uint64_t kept = std::min(config_.log_entries_kept, newest.value);
   const raft::Index offered_behind = std::min(raft::Index{newest.value - kept}, disk_.snapshot_index());
   replica_->compact(std::max(disk_.first_index().prev(), offered_behind));
-  const raft::Index needed = std::min(state_.first_index(), newest.next());
+  const raft::Index needed = checkpoints_.first_needed(disk_.snapshot_index());
   if (needed > disk_.first_index() && !dropping_) {
     dropping_ = true;
     disk_.drop_before(needed, [this, alive = std::weak_ptr(alive_)](const std::expected<void, storage::Error>& result) {

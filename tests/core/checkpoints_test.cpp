@@ -57,6 +57,18 @@ class CheckpointTest : public testing::Test {
     }
   }
 
+  /// Events before this offset go, without a checkpoint being taken.
+  void remove_before(std::uint64_t offset) {
+    raft::Entry entry{.index = {},
+                      .term = raft::Term{1},
+                      .command = raft::Command::retain,
+                      .checksum = 0,
+                      .data = wire::encode(wire::RetainEntry{
+                          .time_ms = 1, .floors = {{"t", raft::Offset{offset}}}, .claims_before = {}})};
+    entry.checksum = wire::entry_checksum(entry.command, entry.data.view());
+    machine_.apply(std::move(entry));
+  }
+
   FakeDisk disk_;
   Applying machine_;
   raft::Bytes founding_ = config_entry().data;
@@ -89,6 +101,17 @@ TEST_F(CheckpointTest, AStartHasTheStateOfTheNewestAndTheDeltasOfAll) {
   EXPECT_EQ(loaded->config, config_entry());
   EXPECT_EQ(loaded->founding_data, founding_);
   expect_ids(loaded->state, {"a", "b", "c"});
+}
+
+TEST_F(CheckpointTest, Fault056AStartFromItNeedsWhatRetentionTookSinceItWasTaken) {
+  publish("a");
+  const raft::Index first = machine_.state.first_index();
+  publish("b");
+  remove_before(2);
+  ASSERT_GT(machine_.state.first_index(), first);
+  disk_.finish_save();
+  ASSERT_EQ(checkpoints_.newest(), raft::Index{1});
+  EXPECT_EQ(checkpoints_.first_needed(raft::Index{1}), first) << "until the entry that took it is applied again";
 }
 
 TEST_F(CheckpointTest, OneIsUnderWayAtATime) {

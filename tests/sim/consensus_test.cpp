@@ -48,12 +48,22 @@ TEST(Consensus, SevenNodesTwoSlowAndALossyNetworkMakeProgress) {
   const auto term = term_of(script);
   const std::uint64_t began_us = script.world.timeline.now_us();
   const auto bodies = publish_all(script, 200, "e");
-  EXPECT_LE(script.world.timeline.now_us() - began_us, 60 * kSecond);
+  const std::uint64_t took_us = script.world.timeline.now_us() - began_us;
+  EXPECT_LE(took_us, 60 * kSecond);
+  RecordProperty("events_per_virtual_second", std::to_string(bodies.size() * kSecond / took_us));
   EXPECT_LE(term_of(script) - term, 3U) << "one message in twenty lost is no reason for elections";
   EXPECT_EQ(script.converge(), "even");
   for (const auto& node : script.world.nodes) {
     EXPECT_EQ(script.read(*node), bodies) << node->name();
   }
+  const auto settled = term_of(script);
+  const SimNode& leader = script.leader();
+  script.isolate(script.follower());
+  script.run_for(5 * kSecond);
+  EXPECT_EQ(script.converge(), "even");
+  script.run_for(2 * kSecond);
+  EXPECT_EQ(term_of(script), settled) << "FAULTS 12: who was cut off disturbs nobody when it comes back";
+  EXPECT_EQ(script.leader().place(), leader.place());
 }
 
 TEST(Consensus, Fault002AVoteGivenAndForgottenInACrashIsGivenOnlyOnce) {

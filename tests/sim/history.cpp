@@ -53,6 +53,8 @@ constexpr std::array kFields{Field{"elections", &Coverage::elections},
                              Field{"failed expectations", &Coverage::failed_expectations},
                              Field{"claims", &Coverage::claims},
                              Field{"events read", &Coverage::events_read},
+                             Field{"floors raised", &Coverage::floors_raised},
+                             Field{"gaps told", &Coverage::gaps_told},
                              Field{"reader moves", &Coverage::reader_moves},
                              Field{"linear look-ups", &Coverage::linear_lookups},
                              Field{"linear reads", &Coverage::linear_reads}};

@@ -57,6 +57,8 @@ struct Coverage {
   std::uint64_t failed_expectations = 0;
   std::uint64_t claims = 0;
   std::uint64_t events_read = 0;
+  std::uint64_t floors_raised = 0;
+  std::uint64_t gaps_told = 0;
   std::uint64_t reader_moves = 0;
   std::uint64_t linear_lookups = 0;
   std::uint64_t linear_reads = 0;

@@ -107,8 +107,8 @@ std::vector<std::string> Script::read(SimNode& at, raft::Position& cursor) {
   while (!up_to_date) {
     auto batch = std::make_shared<std::optional<broker::ReadBatch>>();
     at.later(0, [&at, everything, state, batch, this] {
-      at.node().read(everything, *state, {.events_max = 3}, [this, everything, state, batch](auto result) {
-        world.checkers->readers.read("script", everything, state->after, *result);
+      at.node().read(everything, *state, {.events_max = 3}, [this, &at, everything, state, batch](auto result) {
+        world.checkers->readers.read("script", everything, *state, *result, at.node().status().applied_index);
         *batch = std::move(result).value();
       });
     });

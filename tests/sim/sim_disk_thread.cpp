@@ -105,7 +105,9 @@ void SimDiskThread::end() {
     return;
   }
   auto jobs = std::exchange(flushing_, {});
-  if (std::exchange(fail_next_, false)) {
+  // Only these can fail so: what is told to the image must not wait there for a later one.
+  const bool appends = is_write(jobs.front()) || std::holds_alternative<Founding>(jobs.front().what);
+  if (appends && std::exchange(fail_next_, false)) {
     image_.fail_next(storage::Errc::io);
   }
   const Result result = carry_out(jobs);

@@ -29,6 +29,7 @@ broker::NodeConfig SimNode::config() {
   config.raft_address = name_ + ":7401";
   config.http_address = name_ + ":7400";
   config.readmission = world_.readmission;
+  config.retention = world_.retention;
   config.boot_nonce = dice_.number() >> 2U;
   config.seed = dice_.number();
   // A small cache sends readers and look-ups to the disk.

@@ -28,6 +28,16 @@ constexpr std::uint64_t kHealedUs = 60 * kSecond;
   return founder_count < 3 ? 3 : founder_count < 7 ? 2 : 1;
 }
 
+/// Small limits, so that much goes while it is still asked for; half of the runs keep everything.
+[[nodiscard]] broker::RetentionLimits draw_retention(Dice& dice) {
+  if (dice.chance(1, 2)) {
+    return {};
+  }
+  return {.age_ms = dice.chance(1, 2) ? dice.between(1'000, 15'000) : 0U,
+          .bytes = dice.chance(1, 3) ? dice.between(2'000, 40'000) : 0U,
+          .count = dice.chance(1, 2) ? dice.between(20, 800) : 0U};
+}
+
 [[nodiscard]] broker::Selector selector_of(std::initializer_list<const char*> patterns) {
   broker::Selector selector;
   for (const char* text : patterns) {
@@ -49,6 +59,7 @@ Simulation::Simulation(const Settings& settings)
       operator_(world_, founder_count_, dice_.split()),
       look_ups_(world_, maker_, dice_.split()) {
   world_.readmission = dice_.chance(4, 5) ? broker::Readmission::automatic : broker::Readmission::by_hand;
+  world_.retention = draw_retention(dice_);
   world_.on_leader = [this](SimNode& node) {
     faults_.elected(node);
     operator_.elected(node);
@@ -210,7 +221,8 @@ void Simulation::read_on(SimNode& node, broker::ReadState from) {
       world_.checkers->verdict.fail(node.name() + " cannot be read after the healing");
       return;
     }
-    world_.checkers->readers.read("everything of " + node.name(), everything, from.after, *batch);
+    world_.checkers->readers.read("everything of " + node.name(), everything, from, *batch,
+                                  node.node().status().applied_index);
     if (!batch->up_to_date) {
       return node.later(0, [this, &node, next = batch->next] { read_on(node, next); });
     }
@@ -230,9 +242,10 @@ void Simulation::check_end() {
     }
     const auto topics = node->node().topics();
     const bool same = std::ranges::all_of(topics, [&model](const broker::TopicInfo& topic) {
-      return topic.first_offset.value == 0 && topic.next_offset.value == model.next_offset(topic.name);
+      return topic.first_offset.value == model.first_offset(topic.name) &&
+             topic.next_offset.value == model.next_offset(topic.name);
     });
-    if (!same || topics.size() != model.topics().size()) {
+    if (!same || topics.size() != model.topic_count()) {
       world_.checkers->verdict.fail("the topics of " + node->name() + " are not the model's");
     }
   }

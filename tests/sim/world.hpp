@@ -35,6 +35,8 @@ struct World {
   std::function<void(SimNode&)> on_leader = [](SimNode&) {};
   /// Who brings back a member that lost its disk.
   broker::Readmission readmission = broker::Readmission::by_hand;
+  /// How long events are kept.
+  broker::RetentionLimits retention;
   /// Disks do nothing wrong by themselves.
   bool calm_disks = false;
   /// A test makes members differ, or puts an old disk back: they may say so.

@@ -19,6 +19,7 @@ class Checkers {
              [this, &world](const raft::Entry& entry) {
                world.history.coverage.digests_compared += entry.command == raft::Command::digest ? 1 : 0;
                model.apply(entry);
+               world.history.coverage.floors_raised = model.floors_raised();
              }),
         messages(verdict),
         clients(world, verdict, model, raft),

@@ -7,21 +7,36 @@
 #include "tests/sim/sim_node.hpp"
 
 namespace weir::sim {
+namespace {
+
+[[nodiscard]] wire::Claim id_of(const RequestEvent& event) {
+  return {.topic = event.topic, .source = {}, .id = event.id};
+}
+
+}  // namespace
 
 Attempt ClientChecker::begin(std::shared_ptr<Request> request) {
   if (request->attempts++ == 0) {
     requests_.push_back(request);
   }
   const std::uint64_t next = request->events.empty() ? 0 : model_.next_offset(request->events.front().topic);
-  return {.request = std::move(request), .acked_before = acked_position_, .next_offset_before = next};
+  return {.request = std::move(request),
+          .begun_at = model_.applied_index(),
+          .acked_before = acked_position_,
+          .next_offset_before = next};
 }
 
 void ClientChecker::answered(const Attempt& attempt, const wire::Outcome& outcome) {
   answers_.push_back({.attempt = attempt, .outcome = outcome});
 }
 
-void ClientChecker::looked_up(const wire::Claim& id, bool known_before, const std::optional<wire::Claimed>& found) {
-  look_ups_.push_back({.id = id, .known_before = known_before, .found = found});
+ClientChecker::Question ClientChecker::ask(wire::Claim id) const {
+  const bool is_told = known_ids_.contains({id.topic, id.source, id.id});
+  return {.id = std::move(id), .is_told = is_told, .begun_at = model_.applied_index()};
+}
+
+void ClientChecker::looked_up(const Question& question, const std::optional<wire::Claimed>& found) {
+  look_ups_.push_back({.question = question, .found = found});
 }
 
 /// FAULTS 15, 16. Whatever was committed when the read was asked, by whichever leader, it must see.
@@ -32,10 +47,6 @@ void ClientChecker::linear_read(SimNode& node, std::uint64_t committed_before) {
     verdict_.fail("linear read: " + node.name() + " shows position " + std::to_string(position) + ", " +
                   std::to_string(committed_before) + " was committed when it was asked");
   }
-}
-
-bool ClientChecker::is_known(const wire::Claim& id) const {
-  return known_ids_.contains({id.topic, id.source, id.id});
 }
 
 void ClientChecker::after() {
@@ -58,7 +69,7 @@ void ClientChecker::check(const Answer& answer) {
     check_published(answer.attempt, *published);
   } else if (const auto* claimed = std::get_if<wire::Claimed>(&answer.outcome)) {
     request.acked = true;
-    check_claimed(request, *claimed);
+    check_claimed(answer.attempt, *claimed);
   } else {
     check_refused(answer.attempt, std::get<wire::Refused>(answer.outcome));
   }
@@ -114,14 +125,14 @@ void ClientChecker::check_event(const Attempt& attempt, const RequestEvent& even
   }
 }
 
-void ClientChecker::check_claimed(const Request& request, const wire::Claimed& claimed) {
+void ClientChecker::check_claimed(const Attempt& attempt, const wire::Claimed& claimed) {
+  const Request& request = *attempt.request;
   if (!request.claim) {
     return fail(request, "a publish is answered like a claim");
   }
   ++world_.history.coverage.claims;
-  const auto known = model_.find(*request.claim);
-  const bool published = claimed.state == wire::ClaimState::published_before;
-  if (!known || (*known > 0) != published || (published && claimed.original.position.value != *known)) {
+  const auto known = model_.known_after(*request.claim, attempt.begun_at);
+  if (std::ranges::none_of(known, [&](const KnownId& each) { return is_same(each, claimed); })) {
     return fail(request, "the claim of '" + request.claim->id + "' is answered wrongly");
   }
   known_ids_.insert({request.claim->topic, request.claim->source, request.claim->id});
@@ -151,9 +162,11 @@ void ClientChecker::check_refused(const Attempt& attempt, const wire::Refused& r
     case wire::RefusalKind::id_reuse: {
       ++world_.history.coverage.id_reuses;
       const RequestEvent& event = request.events.at(refused.event);
-      const auto known = model_.find({.topic = event.topic, .source = {}, .id = event.id});
-      const bool right = known && *known > 0 && model_.events()[*known - 1].body != event.body &&
-                         model_.events()[*known - 1].offset == refused.offset.value;
+      const auto known = model_.known_after(id_of(event), attempt.begun_at);
+      const bool right = std::ranges::any_of(known, [&](const KnownId& each) {
+        return each.position > 0 && model_.events()[each.position - 1].body != event.body &&
+               model_.events()[each.position - 1].offset == refused.offset.value;
+      });
       if (!right) {
         fail(request, "id reuse of '" + event.id + "' that the model does not see");
       }
@@ -161,7 +174,8 @@ void ClientChecker::check_refused(const Attempt& attempt, const wire::Refused& r
     }
     case wire::RefusalKind::id_claimed: {
       const RequestEvent& event = request.events.at(refused.event);
-      if (model_.find({.topic = event.topic, .source = {}, .id = event.id}) != std::uint64_t{0}) {
+      const auto known = model_.known_after(id_of(event), attempt.begun_at);
+      if (std::ranges::find(known, 0U, &KnownId::position) == known.end()) {
         fail(request, "'" + event.id + "' is refused as claimed and is not");
       }
       break;
@@ -179,24 +193,27 @@ void ClientChecker::check_refused(const Attempt& attempt, const wire::Refused& r
   ++world_.history.coverage.refusals;
 }
 
+bool ClientChecker::is_same(const KnownId& known, const wire::Claimed& claimed) const {
+  if (claimed.state != wire::ClaimState::published_before) {
+    return known.position == 0;
+  }
+  return known.position > 0 && claimed.original.position.value == known.position &&
+         claimed.original.offset.value == model_.events()[known.position - 1].offset;
+}
+
 void ClientChecker::check(const LookUp& look_up) {
   ++world_.history.coverage.linear_lookups;
-  const auto known = model_.find(look_up.id);
-  const std::string what = "linear look-up of '" + look_up.id.id + "' ";
+  const auto& [id, is_told, begun_at] = look_up.question;
+  const std::string what = "linear look-up of '" + id.id + "' ";
   if (!look_up.found) {
-    if (look_up.known_before) {
+    if (is_told && model_.is_known_since(id, begun_at)) {
       verdict_.fail(what + "misses what a client was told before it");
     }
     return;
   }
-  const bool published = look_up.found->state == wire::ClaimState::published_before;
-  if (!known || published != (*known > 0)) {
-    verdict_.fail(what + "finds what the model does not");
-    return;
-  }
-  if (published && (look_up.found->original.position.value != *known ||
-                    look_up.found->original.offset.value != model_.events()[*known - 1].offset)) {
-    verdict_.fail(what + "names another place than its event has");
+  const auto known = model_.known_after(id, begun_at);
+  if (std::ranges::none_of(known, [&](const KnownId& each) { return is_same(each, *look_up.found); })) {
+    verdict_.fail(what + "finds what the model does not, or names another place than its event has");
   }
 }
 

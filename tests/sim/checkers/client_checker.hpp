@@ -23,10 +23,14 @@ class ClientChecker {
 
   [[nodiscard]] Attempt begin(std::shared_ptr<Request> request);
   void answered(const Attempt& attempt, const wire::Outcome& outcome);
-  /// An answer of find_id behind a linear barrier; `known_before`: some client had been told of the id when it was
-  /// asked.
-  void looked_up(const wire::Claim& id, bool known_before, const std::optional<wire::Claimed>& found);
-  [[nodiscard]] bool is_known(const wire::Claim& id) const;
+  /// A question where an id was stored, behind a linear barrier.
+  struct Question {
+    wire::Claim id;
+    bool is_told = false;  ///< some client had been told of the id when it was asked
+    raft::Index begun_at;  ///< as far as committed then
+  };
+  [[nodiscard]] Question ask(wire::Claim id) const;
+  void looked_up(const Question& question, const std::optional<wire::Claimed>& found);
   /// A linear barrier of this node was confirmed; `committed_before`: events in the model when it was asked.
   void linear_read(SimNode& node, std::uint64_t committed_before);
 
@@ -41,8 +45,7 @@ class ClientChecker {
     wire::Outcome outcome;
   };
   struct LookUp {
-    wire::Claim id;
-    bool known_before = false;
+    Question question;
     std::optional<wire::Claimed> found;
   };
 
@@ -50,8 +53,9 @@ class ClientChecker {
   void check(const LookUp& look_up);
   void check_published(const Attempt& attempt, const wire::Published& published);
   void check_event(const Attempt& attempt, const RequestEvent& event, const wire::EventResult& result);
-  void check_claimed(const Request& request, const wire::Claimed& claimed);
+  void check_claimed(const Attempt& attempt, const wire::Claimed& claimed);
   void check_expectation(const Attempt& attempt, const wire::Refused& refused);
+  [[nodiscard]] bool is_same(const KnownId& known, const wire::Claimed& claimed) const;
   void check_refused(const Attempt& attempt, const wire::Refused& refused);
   void fail(const Request& request, const std::string& what);
 

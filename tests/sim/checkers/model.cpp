@@ -1,6 +1,7 @@
 #include "tests/sim/checkers/model.hpp"
 
 #include <algorithm>
+#include <expected>
 
 namespace weir::sim {
 namespace {
@@ -12,27 +13,72 @@ namespace {
 }  // namespace
 
 void Model::apply(const raft::Entry& entry) {
-  if (entry.command == raft::Command::publish) {
-    const auto view = wire::PublishView::verify(entry.data);
-    if (!view) {
-      verdict_.fail("a committed entry cannot be read: " + view.error().text);
-      return;
+  applied_index_ = entry.index;
+  const auto apply_if = [&](const auto& decoded) {
+    if (!decoded) {
+      return verdict_.fail("a committed entry cannot be read: " + decoded.error().text);
     }
-    apply(*view, entry.index);
+    apply(*decoded, entry.index);
+  };
+  if (entry.command == raft::Command::publish) {
+    apply_if(wire::PublishView::verify(entry.data));
+  } else if (entry.command == raft::Command::dedup) {
+    apply_if(wire::decode_dedup(entry.data));
+  } else if (entry.command == raft::Command::retain) {
+    apply_if(wire::decode_retain(entry.data));
   } else if (entry.command == raft::Command::digest) {
     // It stores nothing, but its log time is what later events cannot be earlier than.
     if (const auto digest = wire::decode_digest(entry.data)) {
       time_ms_ = std::max(time_ms_, digest->time_ms);
     }
-  } else if (entry.command == raft::Command::dedup) {
-    const auto dedup = wire::decode_dedup(entry.data);
-    if (!dedup) {
-      verdict_.fail("a committed entry cannot be read: " + dedup.error().text);
-      return;
+  }
+}
+
+void Model::apply(const wire::DedupEntry& entry, raft::Index index) {
+  time_ms_ = std::max(time_ms_, entry.time_ms);
+  for (const auto& claim : entry.claims) {
+    const Id id{claim.topic, claim.source, claim.id};
+    if (find(id) == nullptr) {
+      ids_[id].push_back({.position = 0, .since = index, .to = std::nullopt});
+      claims_.emplace_back(index, id);
     }
-    time_ms_ = std::max(time_ms_, dedup->time_ms);
-    for (const auto& claim : dedup->claims) {
-      ids_.try_emplace({claim.topic, claim.source, claim.id}, 0);
+  }
+}
+
+/// From here on what lies below the floors is found by nobody, neither as an event nor by its id.
+void Model::apply(const wire::RetainEntry& entry, raft::Index index) {
+  time_ms_ = std::max(time_ms_, entry.time_ms);
+  for (const auto& floor : entry.floors) {
+    const auto known = topics_.find(floor.topic);
+    if (known == topics_.end()) {
+      continue;
+    }
+    Topic& topic = known->second;
+    const std::uint64_t first = std::min<std::uint64_t>(floor.first_offset.value, topic.positions.size());
+    if (first <= topic.first_offset()) {
+      continue;
+    }
+    for (std::uint64_t offset = topic.first_offset(); offset < first; ++offset) {
+      const ModelEvent& event = events_[topic.positions[offset] - 1];
+      forget({event.topic, event.source, event.id}, event.position, event.log_index, index);
+    }
+    topic.first_offsets.emplace_back(index, first);
+    ++floors_raised_;
+  }
+  while (!claims_.empty() && claims_.front().first < std::min(entry.claims_before, index)) {
+    forget(claims_.front().second, 0, claims_.front().first, index);
+    claims_.pop_front();
+  }
+}
+
+void Model::forget(const Id& id, std::uint64_t position, raft::Index since, raft::Index by) {
+  const auto known = ids_.find(id);
+  if (known == ids_.end()) {
+    return;  // an event without an id
+  }
+  for (KnownId& each : known->second) {
+    if (each.position == position && each.since == since && !each.to) {
+      each.to = by;
     }
   }
 }
@@ -46,7 +92,7 @@ void Model::apply(const wire::PublishView& entry, raft::Index index) {
     }
     for (std::uint32_t i = 0; i < request.event_count; ++i) {
       const wire::EventView event = entry.event(request.first_event + i);
-      if (event.id.empty() || !ids_.contains(id_of(event))) {
+      if (event.id.empty() || find(id_of(event)) == nullptr) {
         store(event, index);
       }
     }
@@ -58,9 +104,8 @@ bool Model::accepts(const wire::PublishView& entry, const wire::RequestView& req
   std::map<Id, std::string> own;
   for (std::uint32_t i = 0; i < request.event_count; ++i) {
     const wire::EventView event = entry.event(request.first_event + i);
-    const auto known = event.id.empty() ? ids_.end() : ids_.find(id_of(event));
-    if (known != ids_.end()) {
-      if (known->second == 0 || events_[known->second - 1].body != event.body) {
+    if (const KnownId* known = event.id.empty() ? nullptr : find(id_of(event))) {
+      if (known->position == 0 || events_[known->position - 1].body != event.body) {
         return false;  // claimed, or used for something else
       }
       continue;
@@ -80,31 +125,61 @@ bool Model::meets_expectations(const wire::RequestView& request) const {
 }
 
 void Model::store(const wire::EventView& event, raft::Index index) {
+  Topic& topic = topics_[std::string(event.topic)];
   ModelEvent stored{.topic = std::string(event.topic),
                     .source = std::string(event.source),
                     .id = std::string(event.id),
                     .body = std::string(event.body),
-                    .offset = next_offsets_[std::string(event.topic)]++,
+                    .offset = topic.positions.size(),
                     .position = events_.size() + 1,
                     .time_ms = time_ms_,
                     .log_index = index};
-  if (!bodies_.insert(stored.body).second) {
+  const auto [before, is_new] = bodies_.try_emplace(stored.body, stored.position);
+  // A repeat finds its event by its ids; once retention has taken those it is a new one.
+  if (!is_new && (stored.id.empty() || !is_gone(events_[before->second - 1], index))) {
     verdict_.fail("stored twice: '" + stored.body + "' of topic " + stored.topic);
   }
+  before->second = stored.position;
   if (!stored.id.empty()) {
-    ids_.emplace(id_of(event), stored.position);
+    ids_[id_of(event)].push_back({.position = stored.position, .since = index, .to = std::nullopt});
   }
+  topic.positions.push_back(stored.position);
   events_.push_back(std::move(stored));
 }
 
 std::uint64_t Model::next_offset(const std::string& topic) const {
-  const auto known = next_offsets_.find(topic);
-  return known == next_offsets_.end() ? 0 : known->second;
+  const auto known = topics_.find(topic);
+  return known == topics_.end() ? 0 : known->second.positions.size();
 }
 
-std::optional<std::uint64_t> Model::find(const wire::Claim& id) const {
-  const auto known = ids_.find({id.topic, id.source, id.id});
-  return known == ids_.end() ? std::nullopt : std::optional(known->second);
+std::uint64_t Model::first_offset(const std::string& topic) const {
+  const auto known = topics_.find(topic);
+  return known == topics_.end() ? 0 : known->second.first_offset();
+}
+
+bool Model::is_gone(const ModelEvent& event, raft::Index as_of) const {
+  const auto& raises = topics_.at(event.topic).first_offsets;
+  const auto later = std::ranges::upper_bound(raises, as_of, {}, [](const auto& raise) { return raise.first; });
+  return later != raises.begin() && std::prev(later)->second > event.offset;
+}
+
+const KnownId* Model::find(const Id& id) const {
+  const auto known = ids_.find(id);
+  return known == ids_.end() || known->second.back().to ? nullptr : &known->second.back();
+}
+
+std::vector<KnownId> Model::known_after(const wire::Claim& id, raft::Index index) const {
+  std::vector<KnownId> found;
+  if (const auto known = ids_.find({id.topic, id.source, id.id}); known != ids_.end()) {
+    std::ranges::copy_if(known->second, std::back_inserter(found),
+                         [index](const KnownId& each) { return !each.to || *each.to > index; });
+  }
+  return found;
+}
+
+bool Model::is_known_since(const wire::Claim& id, raft::Index index) const {
+  const KnownId* known = find({id.topic, id.source, id.id});
+  return known != nullptr && known->since <= index;
 }
 
 }  // namespace weir::sim

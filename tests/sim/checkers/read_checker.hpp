@@ -1,8 +1,9 @@
-// What readers are given, against the model: only what is committed, in order, nothing skipped, nothing twice. One
-// thread.
+// What readers are given, against the model: only what is committed, in order, nothing twice, nothing skipped but what
+// retention took, and that is told. One thread.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ class ReadChecker {
  public:
   ReadChecker(Verdict& verdict, const Model& model) : verdict_(verdict), model_(model) {}
 
-  /// `from`: where the read began; without floors and skips.
-  void read(std::string reader, broker::Selector selector, raft::Position from, const broker::ReadBatch& batch);
+  /// `from`: where the read began; without floors and skips. `applied`: what the node had applied in the end.
+  void read(std::string reader, broker::Selector selector, const broker::ReadState& from,
+            const broker::ReadBatch& batch, raft::Index applied);
   void after();
 
  private:
@@ -32,6 +34,9 @@ class ReadChecker {
     std::string reader;
     broker::Selector selector;
     std::uint64_t from = 0;
+    std::uint64_t gap_told = 0;  ///< what was missing up to here is known to the reader
+    std::optional<broker::RemovedRange> removed;
+    raft::Index applied_index;
     std::uint64_t next = 0;
     std::uint64_t applied = 0;
     bool up_to_date = false;
@@ -39,6 +44,9 @@ class ReadChecker {
   };
 
   void check(const Read& read);
+  void check_gap(const Read& read);
+  void fail(const Read& read, const std::string& what, std::uint64_t position);
+  [[nodiscard]] bool is_missing(const Read& read, const ModelEvent& event) const;
   [[nodiscard]] static bool is_same(const Event& event, const ModelEvent& stored);
 
   Verdict& verdict_;

@@ -18,18 +18,17 @@ void LookUps::start() {
 }
 
 void LookUps::ask(SimNode& node) {
-  const wire::Claim id = maker_.some_id();
-  const bool known_before = world_.checkers->clients.is_known(id);
+  const auto question = world_.checkers->clients.ask(maker_.some_id());
   const std::uint64_t committed_before = world_.checkers->model.events().size();
-  node.node().barrier(dice_.between(50, 2'000), [this, &node, id, known_before, committed_before](bool confirmed) {
+  node.node().barrier(dice_.between(50, 2'000), [this, &node, question, committed_before](bool confirmed) {
     if (!confirmed) {
       return;
     }
     world_.checkers->clients.linear_read(node, committed_before);
-    node.node().find_id(id, [this, id, known_before](auto found) {
+    node.node().find_id(question.id, [this, question](auto found) {
       if (found) {
         world_.history.note("look-up", found->has_value() ? 1 : 0);
-        world_.checkers->clients.looked_up(id, known_before, *found);
+        world_.checkers->clients.looked_up(question, *found);
       }
     });
   });

@@ -35,6 +35,7 @@ struct Request {
 
 struct Attempt {
   std::shared_ptr<Request> request;
+  raft::Index begun_at;  ///< as far as committed then
   /// The highest position that any client had been told when this attempt began.
   std::uint64_t acked_before = 0;
   /// The next offset of its first event's topic, as far as committed then.

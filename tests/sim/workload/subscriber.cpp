@@ -68,6 +68,7 @@ void Subscriber::open() {
                                   " instead of " + std::to_string(state_.after.value));
     return;
   }
+  state_ = started->state;
   read();
 }
 
@@ -87,9 +88,10 @@ void Subscriber::got(std::expected<broker::ReadBatch, broker::ReadError> batch) 
   if (!batch) {
     return move(dice_.between(10, 200) * kMillisecond);
   }
-  world_.checkers->readers.read(name_, selector_, state_.after, *batch);
+  world_.checkers->readers.read(name_, selector_, state_, *batch, world_.nodes[place_]->node().status().applied_index);
   world_.history.note("read", place_, batch->next.after.value, batch->events.size());
   world_.history.coverage.events_read += batch->events.size();
+  world_.history.coverage.gaps_told += batch->removed ? 1U : 0U;
   state_ = batch->next;
   if (dice_.chance(1, 20)) {
     return move(dice_.between(0, 100) * kMillisecond);
