@@ -36,6 +36,7 @@ class Simulation {
   void draw_clients();
   void run_faults();
   void run_healed();
+  void come_together();
   [[nodiscard]] bool is_long_enough() const;
   [[nodiscard]] std::string what_is_missing() const;
   [[nodiscard]] std::string missing_of_members() const;
