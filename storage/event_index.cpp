@@ -63,7 +63,7 @@ void EventIndex::add(const EntryRow& row) {
 }
 
 void EventIndex::resume(raft::Position last_position, std::span<const raft::Offset> next_offsets) {
-  WEIR_CHECK(rows_.size() == 0 && last_position_ == 0);
+  WEIR_CHECK(rows_.empty() && last_position_ == 0);
   last_position_ = last_position.value;
   topics_.resize(next_offsets.size());
   for (std::size_t i = 0; i < next_offsets.size(); ++i) topics_[i].next_offset = next_offsets[i].value;
