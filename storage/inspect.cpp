@@ -141,7 +141,7 @@ Done look_at_checkpoints(const std::string& generation, const LinePrinter& print
   Done result;
   for (const raft::Index index : *indexes) {
     const std::string name = checkpoint_file_name(index);
-    const auto checkpoint = read_checkpoint(generation + "/" + name);
+    const auto checkpoint = read_checkpoint(std::string(generation).append("/").append(name));
     if (checkpoint) {
       print(name + "  term " + std::to_string(checkpoint->term.value) + "  config " +
             text_of(checkpoint->config.index) + "  state " + std::to_string(checkpoint->state.size()) +
