@@ -12,7 +12,11 @@ using raft::Index;
 
 /// Images for each durability; the environment asks for more: WEIR_POWER_CUTS=20000.
 std::size_t images_wanted() {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  constexpr std::size_t kImages = 60;  // each is a whole folder, walked several times
+#else
   constexpr std::size_t kImages = 250;
+#endif
   const char* given = std::getenv("WEIR_POWER_CUTS");
   return given != nullptr ? std::stoull(given) : kImages;
 }
