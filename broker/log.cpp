@@ -153,7 +153,10 @@ Log::Log(LogLevel level, LogFormat format, std::string node) : level_(level), fo
   writer_->logger->set_error_handler([](const std::string&) {});
 }
 
-Log::~Log() = default;
+// The pool first: its thread writes what is queued and ends, and then nobody else has the logger.
+Log::~Log() {
+  if (writer_) writer_->pool.reset();
+}
 
 void Log::write(LogLevel level, std::string_view text, LogFields fields) const {
   if (!writer_ || level < level_) return;
