@@ -74,7 +74,7 @@ void PeerPort::flush() {
   if (parcels.empty()) return;
   // post, also where io is this very thread: what was sent from within peer_up comes after the end of its handshake.
   asio::post(io, [parcels = std::move(parcels)]() mutable {
-    for (Parcel& parcel : parcels) parcel.dialler->send(std::move(parcel.messages));
+    for (const Parcel& parcel : parcels) parcel.dialler->send(parcel.messages);
   });
 }
 

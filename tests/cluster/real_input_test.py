@@ -31,7 +31,10 @@ def real_lines():
             f"2026-01-01 00:{number // 400:02}:00 status installed package-{dice.randrange(300)}:amd64 1.0".encode()
             for number in range(2 * LINES_MIN)
         ]
-    return lines[:LINES_MAX]
+    lines = lines[:LINES_MAX]
+    if len(set(lines)) == len(lines):
+        lines[-LINES_MIN // 10 :] = lines[: LINES_MIN // 10]  # a log that was just begun may repeat nothing yet
+    return lines
 
 
 def ids_of(lines):
