@@ -73,7 +73,7 @@ void PeerPort::flush() {
   }
   if (parcels.empty()) return;
   // post, also where io is this very thread: what was sent from within peer_up comes after the end of its handshake.
-  asio::post(io, [parcels = std::move(parcels)]() mutable {
+  asio::post(io, [parcels = std::move(parcels)] {
     for (const Parcel& parcel : parcels) parcel.dialler->send(parcel.messages);
   });
 }
