@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-
 #include "clients/cli/cli.hpp"
 #include "tests/clients/fake_broker.hpp"
 
