@@ -69,7 +69,7 @@ void Raft::become_leader() {
   WEIR_CHECK(role_ == Role::candidate && voted_for_ == config_.id, role_, voted_for_);
   role_ = Role::leader;
   leader_ = config_.id;
-  leadership_.emplace();
+  leadership_ = Leadership{};
   leadership_->term_is_durable = votes_.size() > 1;
   votes_.clear();
   leadership_->term_start = log_.last_index().next();

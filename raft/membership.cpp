@@ -146,9 +146,11 @@ bool Raft::decides_alone() const {
 // --- all members
 
 const Configuration& Raft::configuration() const {
-  const bool is_committed = configuration_index() <= commit_index_ || configurations_.previous() == nullptr;
-  return is_mutated(Mutant::config_after_commit) && !is_committed ? *configurations_.previous()
-                                                                  : configurations_.latest();
+  if (is_mutated(Mutant::config_after_commit) && configuration_index() > commit_index_ &&
+      configurations_.previous() != nullptr) {
+    return *configurations_.previous();
+  }
+  return configurations_.latest();
 }
 
 /// "The new configuration takes effect on each server as soon as it is added to that server's log" (thesis §4.1).

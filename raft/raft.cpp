@@ -10,7 +10,7 @@
 namespace weir::raft {
 
 Raft::Raft(Config config, Recovered recovered)
-    : config_(std::move(config)),
+    : config_(config),
       current_term_(recovered.hard_state.current_term),
       voted_for_(is_mutated(Mutant::vote_forgotten) ? kNobody : recovered.hard_state.voted_for),
       log_(std::move(recovered.term_runs), recovered.first_index, recovered.last_index, recovered.prev_term),
