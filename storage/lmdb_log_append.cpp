@@ -63,6 +63,8 @@ KeptRecords keep(const ChunkView& chunk, raft::Index up_to) {
 
 std::expected<void, Error> LmdbLogStore::append(std::span<const LogWrite> writes) {
   if (!failed_.empty()) return std::unexpected(Error{Errc::io, failed_});
+  if (std::ranges::none_of(writes, [](const LogWrite& write) { return write.install.has_value(); }))
+    return append_to_log(writes);
   // An install stands between what comes before it and what comes behind.
   std::vector<LogWrite> gathered;
   bool installed = false;

@@ -41,8 +41,8 @@ class SnapshotInbox {
     std::string name;
     std::uint64_t bytes = 0;
   };
+  /// An error that says damaged, or version: the snapshot is refused.
   using Done = std::expected<void, Error>;
-  /// damaged: it is refused.
   SnapshotInbox(std::string generation, raft::Snapshot snapshot, std::uint64_t content_bytes)
       : generation_(std::move(generation)), snapshot_(std::move(snapshot)), content_left_(content_bytes) {}
   [[nodiscard]] Done take_bytes(std::string_view bytes);
