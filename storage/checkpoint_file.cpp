@@ -105,7 +105,7 @@ std::uint64_t checksum_of_body(std::string_view config, std::string_view state, 
 }
 
 std::expected<void, Error> write_begun(const std::string& path, const Checkpoint& checkpoint, const Head& head) {
-  auto file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC);
+  auto file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC, "create the file");
   if (!file) return std::unexpected(std::move(file.error()));
   const std::string head_bytes = encode_head(head);
   std::uint64_t offset = 0;

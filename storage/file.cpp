@@ -39,9 +39,9 @@ std::unexpected<Error> failure_errno(const std::string& path, const char* action
       Error{errc_of(code), path + ": cannot " + action + ": " + std::generic_category().message(code)});
 }
 
-std::expected<File, Error> File::open(const std::string& path, int flags) {
+std::expected<File, Error> File::open(const std::string& path, int flags, const char* action) {
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, kFileMode);
-  if (descriptor < 0) return failure_errno(path, (flags & O_CREAT) != 0 ? "create the file" : "open");
+  if (descriptor < 0) return failure_errno(path, action);
   return File(path, descriptor);
 }
 

@@ -17,8 +17,8 @@ namespace weir::storage {
 
 class File {
  public:
-  /// `flags` as open(2)'s; a file that is made has mode 0600.
-  [[nodiscard]] static std::expected<File, Error> open(const std::string& path, int flags);
+  /// `flags` as open(2)'s; a file that is made has mode 0600. `action`: what could not be done, for the error's text.
+  [[nodiscard]] static std::expected<File, Error> open(const std::string& path, int flags, const char* action = "open");
   File(File&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
   File& operator=(File&&) = delete;
   ~File();

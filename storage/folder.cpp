@@ -31,7 +31,7 @@ std::unexpected<Error> failure(Errc code, const std::string& path, const std::st
 }
 
 std::expected<void, Error> write_file(const std::string& path, std::string_view text) {
-  auto file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC);
+  auto file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC, "create the file");
   if (!file) return std::unexpected(std::move(file.error()));
   if (auto written = file->write_at(0, text); !written) return written;
   return file->sync();
@@ -87,7 +87,7 @@ bool exists(const std::string& path) {
 }  // namespace
 
 std::expected<void, Error> sync_folder(const std::string& path) {
-  auto folder = File::open(path, O_RDONLY | O_DIRECTORY);
+  auto folder = File::open(path, O_RDONLY | O_DIRECTORY, "sync the folder");
   if (!folder) return std::unexpected(std::move(folder.error()));
   return folder->sync();
 }
@@ -102,7 +102,7 @@ DataFolder::~DataFolder() {
 std::expected<DataFolder, Error> DataFolder::open(const std::string& path) {
   if (auto made = make_folder(path); !made) return std::unexpected(std::move(made.error()));
   const std::string lock_path = path + "/LOCK";
-  auto lock = File::open(lock_path, O_RDWR | O_CREAT);
+  auto lock = File::open(lock_path, O_RDWR | O_CREAT, "open the lock (is the data folder writable?)");
   if (!lock) return std::unexpected(std::move(lock.error()));
   if (flock(lock->descriptor(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return failure_errno(lock_path, "lock");
@@ -131,7 +131,7 @@ std::expected<void, Error> DataFolder::find_generation() {
                        "; put the file back (one line: the generation's name), or move the whole data folder away: the "
                        "node then joins as a new member");
   }
-  const auto current = File::open(current_path, O_RDONLY);
+  const auto current = File::open(current_path, O_RDONLY, "read");
   if (!current) return std::unexpected(current.error());
   std::string name = read_text(current->descriptor());
   if (name.ends_with('\n')) name.pop_back();

@@ -86,7 +86,7 @@ std::expected<void, Error> SnapshotInbox::write(std::string_view bytes) {
     if (target_ == targets_.size()) return damaged("the snapshot is longer than its files");
     const Target& target = targets_[target_];
     if (!file_) {
-      auto file = File::open(generation_ + "/" + target.name, O_WRONLY | O_CREAT | O_EXCL);
+      auto file = File::open(generation_ + "/" + target.name, O_WRONLY | O_CREAT | O_EXCL, "create the file");
       if (!file) return std::unexpected(std::move(file.error()));
       file_.emplace(*std::move(file));
     }
