@@ -1,7 +1,6 @@
 #include "broker/app.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -28,6 +27,7 @@
 #include "broker/peer_links.hpp"
 #include "broker/ticker.hpp"
 #include "storage/lmdb_log_store.hpp"
+#include "storage/thread_start.hpp"
 
 namespace weir::broker {
 namespace {
@@ -295,7 +295,7 @@ void App::start() {
   });
   for (const auto& net : nets_) {
     net_threads_.emplace_back([&context = net->context] {
-      pthread_setname_np(pthread_self(), "weir-net");
+      storage::begin_thread("weir-net");
       context.run();
     });
   }

@@ -1,11 +1,11 @@
 #include "broker/disk_thread.hpp"
 
-#include <pthread.h>
-
 #include <boost/asio/post.hpp>
 #include <iterator>
 #include <memory>
 #include <utility>
+
+#include "storage/thread_start.hpp"
 
 namespace weir::broker {
 namespace {
@@ -93,7 +93,7 @@ void DiskThread::stop(std::move_only_function<void()> stopped) {
 }
 
 void DiskThread::run_writer() {
-  pthread_setname_np(pthread_self(), "weir-disk");
+  storage::begin_thread("weir-disk");
   for (;;) {
     std::vector<WriterJob> jobs = writer_jobs_.take_all();
     if (jobs.empty()) return;
@@ -167,7 +167,7 @@ DiskThread::Result DiskThread::append(std::vector<WriteJob>& batch) {
 }
 
 void DiskThread::run_background() {
-  pthread_setname_np(pthread_self(), "weir-save");
+  storage::begin_thread("weir-save");
   for (;;) {
     std::vector<BackgroundJob> jobs = background_jobs_.take_all();
     if (jobs.empty()) return;
@@ -176,7 +176,7 @@ void DiskThread::run_background() {
 }
 
 void DiskThread::run_reader() {
-  pthread_setname_np(pthread_self(), "weir-read");
+  storage::begin_thread("weir-read");
   struct Answer {
     ReadDone done;
     std::expected<std::vector<raft::Entry>, storage::Error> entries;

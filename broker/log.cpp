@@ -7,6 +7,8 @@
 #include <array>
 #include <utility>
 
+#include "storage/thread_start.hpp"
+
 namespace weir::broker {
 namespace {
 
@@ -99,7 +101,7 @@ void append_json_field(std::string& out, const LogField& field) {
 struct Log::Writer {
   // Not spdlog's registry, which is global: this pool and this logger belong to this Log alone.
   std::shared_ptr<spdlog::details::thread_pool> pool =
-      std::make_shared<spdlog::details::thread_pool>(kQueuedLinesMax, 1);
+      std::make_shared<spdlog::details::thread_pool>(kQueuedLinesMax, 1, [] { storage::begin_thread("weir-log"); });
   std::shared_ptr<spdlog::async_logger> logger = std::make_shared<spdlog::async_logger>(
       "weir", std::make_shared<spdlog::sinks::stderr_sink_mt>(), pool, spdlog::async_overflow_policy::overrun_oldest);
 };

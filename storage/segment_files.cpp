@@ -1,7 +1,6 @@
 #include "storage/segment_files.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "storage/env.hpp"
+#include "storage/thread_start.hpp"
 
 namespace weir::storage {
 namespace {
@@ -68,7 +68,7 @@ void SegmentFiles::wait_until_idle() {
 }
 
 void SegmentFiles::run(const std::stop_token& stop) {
-  pthread_setname_np(pthread_self(), "weir-segments");
+  begin_thread("weir-segments");
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested() && changed_.wait(lock, stop, [this] { return wanted_ || !to_remove_.empty(); })) {
     if (!to_remove_.empty()) {

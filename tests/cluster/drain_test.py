@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """SIGTERM: what is under way is answered, what is new goes elsewhere, and the process ends well (FAULTS 78)."""
 
+import pathlib
+import signal
 import socket
 import time
 import unittest
@@ -54,6 +56,19 @@ class Drain(unittest.TestCase):
             broker = cluster.brokers[0].start()
             wait_until(lambda: self.healthy(broker), 20, "it answers /healthz")
             self.assertEqual(broker.terminate(DRAIN_BOUND_S), 0)
+
+    def test_only_the_main_thread_takes_signals(self):
+        with Cluster(1) as cluster:
+            process = pathlib.Path(f"/proc/{cluster.brokers[0].process.pid}")
+            blocks = {int(thread.name): self.blocks_stop_signals(thread) for thread in (process / "task").iterdir()}
+            self.assertFalse(blocks.pop(int(process.name)))
+            self.assertGreaterEqual(len(blocks), 5)  # disk, read, save, log, net
+            self.assertTrue(all(blocks.values()), blocks)
+
+    def blocks_stop_signals(self, thread):
+        lines = (thread / "status").read_text().splitlines()
+        mask = int(next(line for line in lines if line.startswith("SigBlk:")).split()[1], 16)
+        return all(mask >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM))
 
     def healthy(self, broker):
         try:
