@@ -163,7 +163,10 @@ std::expected<void, Error> LmdbLogStore::drop_before(raft::Index index) {
 // Readers that are still in one keep its pages; the name goes at once.
 void LmdbLogStore::remove_files(const Segments& dropped) {
   std::vector<std::string> paths;
-  for (const auto& segment : dropped) paths.push_back(segment->env.path());
+  for (const auto& segment : dropped) {
+    paths.push_back(segment->env.path());
+    paths.push_back(segment->env.path() + std::string(kSealSuffix));
+  }
   files()->remove(std::move(paths));
 }
 

@@ -138,7 +138,7 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
     if (auto there = expect_data_file(generation + "/" + segment_file_name(record)); !there)
       return std::unexpected(std::move(there.error()));
   if (auto removed = remove_lock_files(generation); !removed) return std::unexpected(std::move(removed.error()));
-  auto log = recover_log(generation, state->segments());
+  auto log = recover_log(generation, state->segments(), Seals::kept);
   if (!log) return std::unexpected(std::move(log.error()));
   const bool half_founded = is_half_founded(*state, *log);
   if (!half_founded)
