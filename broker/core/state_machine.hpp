@@ -115,7 +115,9 @@ class StateMachine {
   [[nodiscard]] raft::Index first_needed() const;
   void trim();
   [[nodiscard]] std::expected<void, std::string> restore_row(ImageReader& image);
-  void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind);
+  /// Adds it to `ids`, if it is of an entry that counts.
+  void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind,
+                  std::vector<storage::DedupIndex::Id>& ids);
   wire::Claimed claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const EntrySource& earlier);
   raft::TopicId topic_for(std::string_view name);
 
