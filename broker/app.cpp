@@ -138,11 +138,12 @@ class App {
   Log log_;
   NodeLog node_log_;
   SystemClock clock_;
+  /// Above the core: what clients wait for stands in the core's queue with their timers and their coroutines' frames.
+  std::vector<std::unique_ptr<Net>> nets_;
   /// The core strand is the main thread, the only one that runs this context. The peer port runs on it too: a message
   /// from a member then costs no wake-up of a second thread on its way in nor out. Its checksums and system calls are
   /// about half a millisecond per MiB; wake-ups cost more than that as soon as messages are small, and they mostly are.
   asio::io_context core_{1};
-  std::vector<std::unique_ptr<Net>> nets_;
   std::unique_ptr<storage::LogStore> store_;
   std::unique_ptr<DiskThread> disk_;
   std::unique_ptr<PeerLinks> links_;
