@@ -3,6 +3,7 @@
 
 #include "broker/core/state_machine.hpp"
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 namespace {
@@ -21,8 +22,13 @@ bool StateMachine::is_kept(const Match& match) const {
   const auto topic = topic_id(events->topics()[events->topic_number(match.place.ordinal)]);
   WEIR_CHECK(topic.has_value());
   const raft::Offset first = first_offset(*topic);
+  if (raft::is_mutated(raft::Mutant::id_outlives_event)) {
+    return true;
+  }
+  const bool dies_early = raft::is_mutated(raft::Mutant::id_dies_early);
   // The entry that is being applied has no row yet, and no floor can be above its events.
-  return first == raft::Offset{} || match.entry->index == applied_index_ || original(match).offset >= first;
+  return first == raft::Offset{} || match.entry->index == applied_index_ ||
+         original(match).offset >= (dies_early ? first.next() : first);
 }
 
 void StateMachine::retain(const wire::RetainEntry& entry) {
