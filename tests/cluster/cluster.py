@@ -34,14 +34,14 @@ def binary():
 
 
 def wait_until(condition, bound_s, what, every_s=0.005):
-    """Polls until `condition()` is truthy and returns that value; fails, naming `what`, after bound_s."""
+    """Polls until `condition()` is truthy and returns that value; fails after bound_s, naming `what`, or what it gives."""
     end = time.monotonic() + bound_s * TIME_FACTOR
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {bound_s * TIME_FACTOR:g} s: {what}")
+            raise AssertionError(f"not within {bound_s * TIME_FACTOR:g} s: {what() if callable(what) else what}")
         time.sleep(every_s)
 
 

@@ -21,9 +21,9 @@ def metric(broker, name):
     raise AssertionError(f"{broker.name} shows no {name}")
 
 
-def bytes_on_disk(broker):
+def bytes_on_disk(path):
     total = 0
-    for folder, _, names in os.walk(broker.data):
+    for folder, _, names in os.walk(path):
         for name in names:
             try:
                 total += os.stat(os.path.join(folder, name)).st_size
@@ -116,7 +116,11 @@ class Snapshot(unittest.TestCase):
         # takes space in steps of 8 MiB.
         bound = KEPT_BYTES + 12 * SEGMENT_BYTES + (4 << 20) + (8 << 20)
         for broker in self.cluster:
-            wait_until(lambda: bytes_on_disk(broker) < bound, 20, f"{broker.name} keeps less than {bound} bytes")
+            wait_until(
+                lambda: bytes_on_disk(broker.data) < bound,
+                20,
+                lambda: f"{broker.name} keeps less than {bound} bytes, it has {bytes_on_disk(broker.data)}",
+            )
         for broker in self.cluster:
             broker.kill()
         self.cluster.start_all()
