@@ -174,7 +174,7 @@ void StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
                        .storing = wire::Storing::stored};
   ++part->second.count;
   part->second.bytes += static_cast<std::uint32_t>(events_.body_size(ordinal));
-  ++stored_;
+  part->second.last = stored_++;
   if (!events_.id(ordinal).empty()) {
     const storage::IdPlace place{.log_index = entry_->index, .ordinal = ordinal};
     state_.ids_.insert(hashes_[ordinal], place);
@@ -199,8 +199,11 @@ void StateMachine::PublishPass::finish() {
                         .skipped = std::move(skipped_),
                         .topics = {}};
   for (const auto& [number, part] : parts_) {
-    row.topics.push_back(
-        {.topic = part.topic, .first_offset = part.first_offset, .count = part.count, .bytes = part.bytes});
+    row.topics.push_back({.topic = part.topic,
+                          .first_offset = part.first_offset,
+                          .count = part.count,
+                          .bytes = part.bytes,
+                          .last = part.last});
     applied_.topics.push_back(part.topic);
     state_.topics_[part.topic.value].last_time_ms = state_.time_ms_;
   }

@@ -13,7 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "images are written as the numbers lie in memory");
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kMagicSize = 4;
 constexpr std::size_t kHeadSize = 16;
 constexpr char kRow = 1;
@@ -61,6 +61,7 @@ void DeltaWriter::add(const storage::EntryRow& row) {
     put(records_, static_cast<std::uint32_t>(part.topic.value));
     put(records_, part.count);
     put(records_, part.bytes);
+    put(records_, part.last);
     put(records_, part.first_offset.value);
   }
 }

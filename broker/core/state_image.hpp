@@ -2,7 +2,7 @@
 //
 // Numbers are little-endian. Both kinds begin alike; the checksum is XXH3-64 of all that follows it:
 //
-//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16 = 1    14 zero u16
+//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16 = 2    14 zero u16
 //
 // WSTM, the small tables, whole:
 //
@@ -16,12 +16,12 @@
 //
 //     u8 1  a row: log index u64, first position u64, time u64, stored u32,
 //           count of skipped u32, then so many u32; count of topics u32, then so many {topic u32, count u32,
-//           bytes of bodies u32, first offset u64}
+//           bytes of bodies u32, last u32 (storage::TopicPart), first offset u64}
 //     u8 2  from here on ids are of the entry with this log index: u64
 //     u8 3  an event's id: high u64, low u64, ordinal u32 (21 bytes with its kind)
 //     u8 4  a claim's: the same
 //
-// Ids of an entry stand before its row. A reader of version 1 refuses every other version, kind and byte left over.
+// Ids of an entry stand before its row. A reader of version 2 refuses every other version, kind and byte left over.
 #pragma once
 
 #include <cstdint>

@@ -56,8 +56,8 @@ void StateMachine::raise_floor(raft::TopicId topic, raft::Offset first_offset) {
   WEIR_CHECK(row.has_value(), topic, last);
   const auto part = std::ranges::find(row->topics, topic, &storage::TopicPart::topic);
   WEIR_CHECK(part != row->topics.end());
-  // How topics alternate inside an entry only the entry knows.
-  const std::uint64_t in_row = row->topics.size() == 1 ? last - part->first_offset : row->stored_count - 1;
+  // How topics alternate inside an entry only the entry knows, but for where the last of a topic stands.
+  const std::uint64_t in_row = row->topics.size() == 1 ? last - part->first_offset : part->last;
   raised.first_offset = first_offset;
   events_.raise_floor(topic, first_offset);
   raised.removed_to = row->first_position + in_row;

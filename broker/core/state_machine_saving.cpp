@@ -7,7 +7,7 @@ namespace {
 
 /// A topic in WSTM without its name, a part and an id in WSTD: what their counts are held against.
 constexpr std::size_t kTopicBytesMin = 2 + 4 * 8;
-constexpr std::size_t kPartBytes = 20;
+constexpr std::size_t kPartBytes = 24;
 constexpr std::size_t kOrdinalBytes = 4;
 constexpr std::uint8_t kRow = 1;
 constexpr std::uint8_t kIdsOf = 2;
@@ -105,7 +105,9 @@ std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
     const raft::TopicId topic{image.u32()};
     const std::uint32_t count = image.u32();
     const std::uint32_t bytes = image.u32();
-    row.topics.push_back({.topic = topic, .first_offset = raft::Offset{image.u64()}, .count = count, .bytes = bytes});
+    const std::uint32_t last = image.u32();
+    row.topics.push_back(
+        {.topic = topic, .first_offset = raft::Offset{image.u64()}, .count = count, .bytes = bytes, .last = last});
     stored += count;
   }
   if (row.log_index < first_index_) {
