@@ -87,6 +87,16 @@ std::optional<wire::Refused> Node::Impl::admit(std::size_t bytes) const {
   return std::nullopt;
 }
 
+void Node::Impl::tell_of_space() {
+  const storage::DiskSpace space = disk_.space();
+  if (space == std::exchange(told_space_, space) || !events_.notice) {
+    return;
+  }
+  events_.notice(space == storage::DiskSpace::enough
+                     ? "there is room on the disk again: writes are taken"
+                     : "the disk has no room for the next part of the log: writes are refused until there is");
+}
+
 std::size_t Node::Impl::pending() const {
   return forwarder_.pending() + (coalescer_ ? coalescer_->pending() : 0);
 }

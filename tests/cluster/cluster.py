@@ -77,6 +77,7 @@ class Broker:
         self.log = folder / f"{name}.log"
         self.peers = peers
         self.extra = []
+        self.prefix = []  # a command that starts another, and becomes it
         self.process = None
         self.stopped_by_us = True
         self.client = BrokerClient(self.http_port)
@@ -90,7 +91,7 @@ class Broker:
         return f"{LOOPBACK}:{self.http_port}"
 
     def command(self):
-        line = [binary(), "serve", "--data", str(self.data), "--node", self.name]
+        line = [*self.prefix, binary(), "serve", "--data", str(self.data), "--node", self.name]
         line += ["--http", self.http_address, "--raft", self.raft_address, "--peers", self.peers]
         return line + self.extra
 
