@@ -63,6 +63,7 @@ std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) {
     return std::unexpected("'" + hello.node + "' is no member here");
   }
   if (known != nullptr && !hello.cluster_id.empty() && known->incarnation != hello.incarnation && has_leader) {
+    remember_stranger(hello);
     return std::unexpected("'" + hello.node +
                            "' comes with another data folder than the member of that name; "
                            "it must be removed and admitted anew");

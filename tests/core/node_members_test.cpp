@@ -90,6 +90,26 @@ TEST(NodeMembers, Fault025ByHandItIsForTheOperatorToRemove) {
   EXPECT_EQ(three.node->status().members.at(2).healthy, false);
 }
 
+/// A connection to a machine that was lost stands for a while.
+TEST(NodeMembers, Fault024WhoIsAddedIsTheLifeThatKnockedLastNotTheOneWhoseConnectionStillStands) {
+  NodeFixture three;
+  three.join();
+  three.lead();
+  three.obedient = {"n2"};
+  const wire::Hello next_life = hello_of("n3", "c", 333);
+  EXPECT_FALSE(three.node->judge(next_life)) << "CONFIG names another";
+  const auto change = [&three](MemberAction action) {
+    bool done = false;
+    three.node->change_members({.action = action, .node = "n3", .raft_address = {}, .http_address = {}}, 1'000,
+                               [&](auto result) { done = result.has_value(); });
+    live(three, 10);
+    EXPECT_TRUE(done);
+  };
+  change(MemberAction::remove);
+  change(MemberAction::add);
+  EXPECT_EQ(three.node->status().members.at(2).incarnation, next_life.incarnation);
+}
+
 TEST(NodeMembers, SaysInItsHelloWhatItBeganWith) {
   NodeFixture three;
   three.join();

@@ -107,15 +107,19 @@ std::optional<Operator::Wish> Operator::draw(const std::vector<MemberStatus>& me
   return std::nullopt;
 }
 
-/// Where nobody brings back a member that lost its disk, the operator takes it out and adds it again.
+/// Where nobody brings back a member that lost its disk, the operator takes it out and adds it again. Everywhere, if a
+/// leader that had not heard of the loss was told to add it: then the life that is named is over, and the one that is
+/// there is not empty any more (it was let in before).
 std::optional<Operator::Wish> Operator::next_repair() const {
   const ConfigPtr config = world_.checkers->raft.config();
-  if (world_.readmission == broker::Readmission::automatic || config == nullptr) {
+  if (config == nullptr) {
     return std::nullopt;
   }
+  const bool automatic = world_.readmission == broker::Readmission::automatic;
   for (const auto& member : config->members) {
     const SimNode* node = find(member.name);
-    if (node->incarnation() != member.incarnation) {
+    const bool comes_back = automatic && (node->is_empty() || member.kind == MemberKind::awaited);
+    if (node->incarnation() != member.incarnation && !comes_back) {
       return Wish{.change = {.action = MemberAction::remove, .node = member.name}};
     }
   }
