@@ -125,7 +125,7 @@ class Node::Impl {
   [[nodiscard]] std::set<raft::NodeId> members_without_data() const;
   /// A drained leader looks for somebody to take over.
   void tend_service();
-  void tell_of_space();
+  void tend_space();
   /// Leader: proposes that what has outlived its retention goes.
   void tend_retention();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
@@ -264,7 +264,7 @@ class Node::Impl {
   std::map<raft::NodeId, SetBack> set_back_;
   std::map<std::string, std::string> addresses_;  ///< by name: what the network was told
   bool drained_ = false;                          ///< by an operator
-  storage::DiskSpace told_space_ = storage::DiskSpace::enough;
+  storage::DiskSpace seen_space_ = storage::DiskSpace::enough;
   Peers peers_;  ///< the latest hello of each peer that is connected
   /// Nodes of this cluster that are no members, and were sent away for it: they can be added. At most kStrangersMax.
   Peers strangers_;

@@ -87,14 +87,21 @@ std::optional<wire::Refused> Node::Impl::admit(std::size_t bytes) const {
   return std::nullopt;
 }
 
-void Node::Impl::tell_of_space() {
+/// Once each time it runs out: if nobody has room, leadership must not go round in a circle.
+void Node::Impl::tend_space() {
   const storage::DiskSpace space = disk_.space();
-  if (space == std::exchange(told_space_, space) || !events_.notice) {
+  if (space == std::exchange(seen_space_, space)) {
     return;
   }
-  events_.notice(space == storage::DiskSpace::enough
-                     ? "there is room on the disk again: writes are taken"
-                     : "the disk has no room for the next part of the log: writes are refused until there is");
+  const bool has_room = space == storage::DiskSpace::enough;
+  if (events_.notice) {
+    events_.notice(has_room ? "there is room on the disk again: writes are taken"
+                            : "the disk has no room for the next part of the log: writes are refused until there is");
+  }
+  if (!has_room && replica_ && replica_->leads()) {
+    replica_->transfer_leadership();
+    settle();
+  }
 }
 
 std::size_t Node::Impl::pending() const {

@@ -130,6 +130,24 @@ class FullDisk(unittest.TestCase):
         self.publish_until(507, alone)
         self.check_refuses_and_serves(alone)
 
+    def test_a_leader_whose_disk_fills_hands_over(self):
+        self.start(3, ["n1", "n2", "n3"])
+        leader = self.cluster.wait_for_leader()
+        others = self.cluster.others(leader)
+        disk = self.disks[leader.name]
+        disk.fill(disk.free_bytes() - 3 * SEGMENT_BYTES)
+        wait_until(
+            lambda: self.publish(others[0]) in (200, 201) and self.cluster.agreed_leader() in others,
+            60,
+            lambda: f"another leads, and writes are taken: {self.refusal}",
+        )
+        self.publish_until(507, leader)  # which takes none itself
+        self.assertIn(self.publish(others[0]), (200, 201))
+        disk.free()
+        self.cluster.wait_for_position(self.stored)
+        for broker in self.cluster:
+            self.check_serves_all(broker)
+
     def test_a_member_whose_disk_fills_holds_up_nobody_and_comes_back(self):
         self.start(3, ["n1", "n2", "n3"])
         full = self.cluster.follower()

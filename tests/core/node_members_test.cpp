@@ -175,12 +175,8 @@ TEST(NodeMembers, ADrainedLeaderHandsOverAndTakesNoWrites) {
   EXPECT_TRUE(three.node->set_service(Service::normal)) << "it is";
 }
 
-TEST(NodeMembers, ADrainedNodeThatIsElectedAllTheSameHandsOverAgain) {
-  NodeFixture three;
-  three.join();
-  ASSERT_TRUE(three.node->set_service(Service::drained));
-  three.lead();
-  ASSERT_EQ(three.node->status().role, raft::Role::leader) << "somebody must";
+/// How often others were asked to lead, within 30 ticks.
+[[nodiscard]] std::size_t hand_overs(NodeFixture& three) {
   std::size_t asked = 0;
   for (int i = 0; i < 30; ++i) {
     three.tick();
@@ -190,7 +186,33 @@ TEST(NodeMembers, ADrainedNodeThatIsElectedAllTheSameHandsOverAgain) {
     }
     three.settle();
   }
-  EXPECT_GT(asked, 0U);
+  return asked;
+}
+
+TEST(NodeMembers, ADrainedNodeThatIsElectedAllTheSameHandsOverAgain) {
+  NodeFixture three;
+  three.join();
+  ASSERT_TRUE(three.node->set_service(Service::drained));
+  three.lead();
+  ASSERT_EQ(three.node->status().role, raft::Role::leader) << "somebody must";
+  EXPECT_GT(hand_overs(three), 0U);
+}
+
+TEST(NodeMembers, Fault042ALeaderWhoseDiskFillsHandsOverOnce) {
+  NodeFixture three;
+  three.join();
+  three.lead();
+  ASSERT_EQ(hand_overs(three), 0U);
+  three.disk.room = storage::DiskSpace::nearly_full;
+  EXPECT_GT(hand_overs(three), 0U);
+  live(three, 100);  // nobody takes it
+  ASSERT_EQ(three.node->status().role, raft::Role::leader);
+  EXPECT_EQ(hand_overs(three), 0U) << "they may be full as well";
+  three.disk.room = storage::DiskSpace::enough;
+  live(three, 30);
+  three.disk.room = storage::DiskSpace::nearly_full;
+  EXPECT_GT(hand_overs(three), 0U);
+  EXPECT_THAT(three.notices, Contains(HasSubstr("room on the disk again")));
 }
 
 TEST(NodeMembers, TheOnlyVoterAndOneThatWaitsCannotBeDrained) {
