@@ -251,6 +251,7 @@ void App::open_http() {
                     .limits = config_.limits,
                     .origins = config_.origins,
                     .loopback_only = is_loopback(config_.http)};
+  config.limits.retention = config_.node.retention;
   const std::size_t descriptors = raise_descriptor_limit();
   const std::size_t for_http =
       descriptors > 2 * kDescriptorsReserved ? descriptors - kDescriptorsReserved : descriptors / 2;

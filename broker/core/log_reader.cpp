@@ -133,7 +133,7 @@ std::expected<ReadStart, StartError> LogReader::start(const Selector& selector, 
     topic = state_.topic_id(*name);
     if (topic) {
       const TopicInfo info = state_.topic_info(*topic);
-      start.topic_exists = true;
+      start.topic_exists = !state_.is_removed(*topic);
       start.first_offset = info.first_offset;
       start.next_offset = info.next_offset;
     }

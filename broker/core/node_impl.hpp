@@ -51,6 +51,7 @@ class Node::Impl {
   // --- writing (node_writes.cpp)
   void publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done);
   void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
+  void change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done);
 
   // --- reading (node_reads.cpp)
   [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
@@ -200,10 +201,11 @@ class Node::Impl {
   void submit(WriteJob job);
   void give_back(WriteJob job);
   [[nodiscard]] std::optional<wire::Refused> admit(std::size_t bytes) const;
-  void accept(std::variant<wire::PublishView, wire::Claim> request, Origin origin, std::uint32_t timeout_ms,
-              OutcomeDone done);
+  void accept(WriteRequest request, Origin origin, std::uint32_t timeout_ms, OutcomeDone done);
   [[nodiscard]] std::size_t pending() const;
-  [[nodiscard]] std::optional<std::string> unknown_topic(const wire::PublishView& request) const;
+  /// Leader: topics are not created by publishing, and this is one that would.
+  [[nodiscard]] std::optional<wire::Refused> refuse_unknown_topic(const WriteJob& job) const;
+  [[nodiscard]] Repeatable repeatable(const WriteRequest& request) const;
 
   void answer_applied_waits();
   [[nodiscard]] LogOutline outline(const std::vector<raft::Entry>& entries) const;

@@ -17,7 +17,10 @@ constexpr std::size_t kRowsTrimmed = 256;
 bool StateMachine::is_kept(const Match& match) const {
   const auto* events = match.entry->publish();
   if (events == nullptr) {
-    return match.place.log_index >= claims_before_;
+    const auto topic = topic_id(match.entry->dedup()->claims[match.place.ordinal].topic);
+    return match.place.log_index >= claims_before_ &&
+           (!topic || (match.place.log_index >= topics_[topic->value].claims_before &&
+                       is_in_window(topics_[topic->value], match)));
   }
   const auto topic = topic_id(events->topics()[events->topic_number(match.place.ordinal)]);
   WEIR_CHECK(topic.has_value());
@@ -27,8 +30,9 @@ bool StateMachine::is_kept(const Match& match) const {
   }
   const bool dies_early = raft::is_mutated(raft::Mutant::id_dies_early);
   // The entry that is being applied has no row yet, and no floor can be above its events.
-  return first == raft::Offset{} || match.entry->index == applied_index_ ||
-         original(match).offset >= (dies_early ? first.next() : first);
+  return match.entry->index == applied_index_ ||
+         ((first == raft::Offset{} || original(match).offset >= (dies_early ? first.next() : first)) &&
+          is_in_window(topics_[topic->value], match));
 }
 
 void StateMachine::retain(const wire::RetainEntry& entry) {
@@ -41,6 +45,10 @@ void StateMachine::retain(const wire::RetainEntry& entry) {
   while (!claim_entries_.empty() && claim_entries_.front() < claims_before_) {
     claim_entries_.pop_front();
   }
+  follow_floors();
+}
+
+void StateMachine::follow_floors() {
   first_index_ = std::max(first_index_, first_needed());
   removed_to_ = events_.position_before(first_index_);
   ids_.forget_before(first_index_);
