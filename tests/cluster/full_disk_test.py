@@ -158,10 +158,10 @@ class FullDisk(unittest.TestCase):
         while self.stored * len(BODY) < 7 * SEGMENT_BYTES:
             self.assertEqual(self.publish(self.cluster.wait_for_leader(others)), 201, self.refusal)
         for broker in others:
-            wait_until(lambda: broker.status()["position"] == self.stored, 30, f"{broker.name} has all")
+            wait_until(lambda: (broker.status() or {}).get("position") == self.stored, 30, f"{broker.name} has all")
             self.check_serves_all(broker)
         # It stays up, serves what it has, and takes no writes for others to decide.
-        behind = full.status()["position"]
+        behind = wait_until(full.status, 10, "it answers")["position"]
         self.assertLess(behind, self.stored)
         last = full.client.get(f"/v1/events/{TOPIC}?from={behind - 1}&limit=1")
         self.assertEqual((last.status, last.json()["id"]), (200, f"id-{behind - 1}"), repr(last))
