@@ -135,6 +135,33 @@ std::expected<CheckpointRecord, Error> read_record(const std::string& path, raft
   return head->record;
 }
 
+/// The newest, and from each the one that it goes on from, as long as one is needed; oldest first. A file beside that
+/// way was put in place by a save that failed behind it: the next one went on from the one before. If it is the newest,
+/// it is on the way: it was flushed before it got its name, and what it covers was durable before.
+std::expected<std::vector<CheckpointRecord>, Error> follow(const std::string& generation,
+                                                           const std::vector<raft::Index>& indexes,
+                                                           raft::Index first_index, raft::Index active_first) {
+  std::vector<CheckpointRecord> records;
+  raft::Index next = indexes.empty() ? raft::Index{} : indexes.back();
+  while (next != raft::Index{}) {
+    const bool is_there = std::ranges::binary_search(indexes, next);
+    if (!is_there && next < first_index) break;
+    const std::string path = generation + "/" + checkpoint_file_name(is_there ? next : records.back().index);
+    if (!is_there)
+      return in_file(path, {Errc::damaged, "goes on from the checkpoint of entry " + std::to_string(next.value) +
+                                               ", which is missing"});
+    auto record = read_record(path, next);
+    if (!record) return std::unexpected(std::move(record.error()));
+    if (record->previous >= next) return in_file(path, {Errc::damaged, "goes on from a later checkpoint"});
+    records.push_back(*record);
+    next = record->previous;
+    // Of those that end before the log begins one can be needed: the newest, to be sent.
+    if (next < first_index && record->index < active_first) break;
+  }
+  std::ranges::reverse(records);
+  return records;
+}
+
 }  // namespace
 
 raft::Index sendable_index(const std::vector<CheckpointRecord>& checkpoints, raft::Index active_first) {
@@ -183,22 +210,14 @@ std::expected<std::vector<CheckpointRecord>, Error> CheckpointFiles::find(const 
   static_cast<void>(unlink((generation + "/" + kBegunName).c_str()));
   const auto indexes = checkpoints_in(generation);
   if (!indexes) return std::unexpected(indexes.error());
-  const auto after = std::ranges::lower_bound(*indexes, active_first);
-  const raft::Index needed = after == indexes->begin() ? raft::Index{} : std::min(*std::prev(after), first_index);
-  std::vector<CheckpointRecord> records;
+  auto records = follow(generation, *indexes, first_index, active_first);
+  if (!records) return records;
+  const raft::Index needed = std::min(sendable_index(*records, active_first), first_index);
+  std::erase_if(*records, [needed](const CheckpointRecord& record) { return record.index < needed; });
   for (const raft::Index index : *indexes) {
+    if (std::ranges::find(*records, index, &CheckpointRecord::index) != records->end()) continue;
     const std::string path = generation + "/" + checkpoint_file_name(index);
-    if (index < needed) {
-      if (unlink(path.c_str()) != 0) return failure_errno(path, "remove what an earlier start left");
-      continue;
-    }
-    auto record = read_record(path, index);
-    if (!record) return std::unexpected(std::move(record.error()));
-    const bool continues = records.empty() ? record->previous < first_index : record->previous == records.back().index;
-    if (!continues)
-      return in_file(path, {Errc::damaged, "goes on from the checkpoint of entry " +
-                                               std::to_string(record->previous.value) + ", which is missing"});
-    records.push_back(*record);
+    if (unlink(path.c_str()) != 0) return failure_errno(path, "remove what an earlier start left");
   }
   return records;
 }

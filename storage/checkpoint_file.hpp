@@ -34,8 +34,8 @@ struct CheckpointRecord {
 /// Those of one generation.
 class CheckpointFiles {
  public:
-  /// Looks at the head of each, and removes what a crash left: files half written, and those that forget() would have
-  /// forgotten. damaged if one between others is missing.
+  /// Looks at the head of each that is needed, and removes what a crash left: files half written, those that forget()
+  /// would have forgotten, and those that no later one goes on from. damaged if one between others is missing.
   [[nodiscard]] static std::expected<std::vector<CheckpointRecord>, Error> find(const std::string& generation,
                                                                                 raft::Index first_index,
                                                                                 raft::Index active_first);

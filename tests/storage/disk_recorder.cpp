@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <mutex>
 #include <utility>
 
+#include "tests/storage/flush_hook.hpp"
 #include "tests/storage/sample.hpp"
 
 namespace weir::storage {
@@ -300,6 +302,10 @@ ssize_t writev(int file, const struct iovec* parts, int count) {
 }
 
 int fsync(int file) {
+  if (weir::storage::FolderFlushFails::applies_to(file)) {
+    errno = EIO;
+    return -1;
+  }
   const int done = static_cast<int>(syscall(SYS_fsync, file));
   if (done == 0) weir::storage::DiskRecorder::note_flush(file);
   return done;

@@ -1,5 +1,6 @@
 #include "tests/storage/flush_hook.hpp"
 
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,6 +17,11 @@ std::function<int(int)>& current_answer() {
   return answer;
 }
 
+bool& folders_fail() {
+  static bool fail = false;
+  return fail;
+}
+
 }  // namespace
 
 FlushHook::FlushHook(std::function<int(int file)> answer) {
@@ -23,6 +29,17 @@ FlushHook::FlushHook(std::function<int(int file)> answer) {
 }
 FlushHook::~FlushHook() {
   current_answer() = nullptr;
+}
+
+FolderFlushFails::FolderFlushFails() {
+  folders_fail() = true;
+}
+FolderFlushFails::~FolderFlushFails() {
+  folders_fail() = false;
+}
+bool FolderFlushFails::applies_to(int file) {
+  struct stat status{};
+  return folders_fail() && fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 }  // namespace weir::storage

@@ -15,4 +15,14 @@ class FlushHook {
   ~FlushHook();
 };
 
+/// While it lives, each fsync of a folder fails.
+class FolderFlushFails {
+ public:
+  FolderFlushFails();
+  FolderFlushFails(const FolderFlushFails&) = delete;
+  FolderFlushFails& operator=(const FolderFlushFails&) = delete;
+  ~FolderFlushFails();
+  [[nodiscard]] static bool applies_to(int file);
+};
+
 }  // namespace weir::storage

@@ -8,6 +8,7 @@
 
 #include "storage/checkpoint_file.hpp"
 #include "storage/snapshot_content.hpp"
+#include "tests/storage/flush_hook.hpp"
 #include "tests/storage/sample.hpp"
 
 namespace weir::storage {
@@ -97,6 +98,37 @@ TEST_F(LmdbCheckpoints, FAULTS45_OneThatIsMissingBetweenOthersIsNoticed) {
   fill();
   std::filesystem::remove(checkpoint_files(data_)[1]);
   expect_damaged_when_opened("the checkpoint of entry 20, which is missing");
+}
+
+// The file is in place, but the process was told that it is not: what it saves next goes on from the one before.
+TEST_F(LmdbCheckpoints, OneWhoseNameWasNotFlushedIsNoneOfThoseThatTheNextGoesOnFrom) {
+  grow(*store_, 1, 30);
+  save(10);
+  {
+    const FolderFlushFails fails;
+    EXPECT_EQ(store_->save(checkpoint_at(20, 3)).error().code, Errc::io);
+  }
+  ASSERT_THAT(checkpoint_files(data_), SizeIs(2));
+  save(28);
+  store_.reset();
+  store_ = open(data_).value();
+  EXPECT_THAT(store_->checkpoints(), ElementsAre(Index{10}, Index{28}));
+  EXPECT_THAT(checkpoint_files(data_), SizeIs(2));
+}
+
+TEST_F(LmdbCheckpoints, OneWhoseNameWasNotFlushedCountsIfItIsTheNewest) {
+  grow(*store_, 1, 30);
+  save(10);
+  {
+    const FolderFlushFails fails;
+    EXPECT_EQ(store_->save(checkpoint_at(20, 3)).error().code, Errc::io);
+  }
+  store_.reset();
+  store_ = open(data_).value();
+  EXPECT_THAT(store_->checkpoints(), ElementsAre(Index{10}, Index{20}));
+  EXPECT_TRUE(store_->checkpoint(Index{20}).has_value());
+  save(28);
+  EXPECT_THAT(store_->checkpoints(), ElementsAre(Index{10}, Index{20}, Index{28}));
 }
 
 TEST_F(LmdbCheckpoints, OneOfAnotherLogIsNoticed) {
