@@ -65,23 +65,16 @@ std::expected<void, Error> LmdbLogStore::append(std::span<const LogWrite> writes
   if (!failed_.empty()) return std::unexpected(Error{Errc::io, failed_});
   if (std::ranges::none_of(writes, [](const LogWrite& write) { return write.install.has_value(); }))
     return append_to_log(writes);
-  // An install stands between what comes before it and what comes behind.
-  std::vector<LogWrite> gathered;
   bool installed = false;
-  for (const LogWrite& write : writes) {
-    gathered.push_back(write);
-    if (!write.install) continue;
-    const LogWrite rest{.hard_state = {}, .truncate_from = write.truncate_from, .entries = write.entries};
-    gathered.back().truncate_from.reset();
-    gathered.back().entries = {};
-    if (auto written = append_to_log(gathered); !written) return installed ? fail(std::move(written.error())) : written;
-    if (auto done = install(*write.install); !done) return fail(std::move(done.error()));
+  for (const WritesUpToInstall& part : split_at_installs(writes)) {
+    auto written = append_to_log(part.writes);
+    // From an install on it is not true that nothing was written.
+    if (!written && installed) return fail(std::move(written.error()));
+    if (!written || !part.install) return written;
+    if (auto done = install(*part.install); !done) return fail(std::move(done.error()));
     installed = true;
-    gathered = {rest};
   }
-  auto written = append_to_log(gathered);
-  // From an install on it is not true that nothing was written.
-  return !written && installed ? fail(std::move(written.error())) : written;
+  return {};
 }
 
 std::expected<void, Error> LmdbLogStore::append_to_log(std::span<const LogWrite> writes) {

@@ -63,6 +63,22 @@ WritePlan plan_writes(std::span<const LogWrite> writes, const raft::HardState& d
   return plan;
 }
 
+std::vector<WritesUpToInstall> split_at_installs(std::span<const LogWrite> writes) {
+  std::vector<WritesUpToInstall> parts(1);
+  for (const LogWrite& write : writes) {
+    LogWrite rest = write;
+    if (write.install) {
+      parts.back().writes.push_back({.hard_state = write.hard_state, .truncate_from = {}, .entries = {}});
+      parts.back().install = write.install;
+      parts.emplace_back();
+      rest.hard_state.reset();
+      rest.install.reset();
+    }
+    parts.back().writes.push_back(rest);
+  }
+  return parts;
+}
+
 std::size_t count_for_chunk(std::span<const raft::Entry* const> entries, std::size_t body_size, std::size_t target) {
   std::size_t count = 0;
   while (count < entries.size() && body_size < target) body_size += record_size(entries[count++]->data.size());

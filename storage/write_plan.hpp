@@ -28,6 +28,14 @@ struct WritePlan {
 [[nodiscard]] WritePlan plan_writes(std::span<const LogWrite> writes, const raft::HardState& durable,
                                     raft::Index last_index);
 
+/// Writes without an install, and the install that follows them.
+struct WritesUpToInstall {
+  std::vector<LogWrite> writes;
+  std::optional<raft::Snapshot> install;  ///< all but the last have one
+};
+/// An install stands between what comes before it, the hard state it came with included, and what comes behind.
+[[nodiscard]] std::vector<WritesUpToInstall> split_at_installs(std::span<const LogWrite> writes);
+
 /// How many of `entries` belong into a chunk that already has `body_size` bytes of records: until it reaches the
 /// target.
 [[nodiscard]] std::size_t count_for_chunk(std::span<const raft::Entry* const> entries, std::size_t body_size,

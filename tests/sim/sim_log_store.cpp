@@ -153,19 +153,10 @@ void SimLogStore::truncate(raft::Index from) {
 
 std::expected<void, Error> SimLogStore::append(std::span<const storage::LogWrite> writes) {
   if (auto error = fault_before_writing()) return std::unexpected(std::move(*error));
-  // An install stands between what comes before it and what comes behind; without one all is written as one sum.
-  std::vector<storage::LogWrite> gathered;
-  for (const storage::LogWrite& write : writes) {
-    storage::LogWrite rest = write;
-    if (write.install) {
-      gathered.push_back(
-          {.hard_state = std::exchange(rest.hard_state, std::nullopt), .truncate_from = {}, .entries = {}});
-      write_log(std::exchange(gathered, {}));
-      if (step()) install(*write.install);
-    }
-    gathered.push_back(rest);
+  for (const storage::WritesUpToInstall& part : storage::split_at_installs(writes)) {
+    write_log(part.writes);
+    if (part.install && step()) install(*part.install);
   }
-  write_log(gathered);
   return done();
 }
 
