@@ -12,7 +12,7 @@ namespace {
   const auto* refused = std::get_if<wire::Refused>(&outcome);
   return refused != nullptr &&
          (refused->kind == wire::RefusalKind::no_leader || refused->kind == wire::RefusalKind::overloaded ||
-          refused->kind == wire::RefusalKind::draining);
+          refused->kind == wire::RefusalKind::draining || refused->kind == wire::RefusalKind::disk_full);
 }
 
 [[nodiscard]] std::uint64_t mark_of(const wire::Outcome& outcome) {
