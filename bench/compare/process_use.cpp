@@ -10,18 +10,23 @@
 
 namespace weir::bench::compare {
 
-// proc(5): the name, field 2, may hold spaces and brackets; the last ')' ends it. utime and stime are fields 14 and 15.
+// proc(5): the name, field 2, may hold spaces and brackets; the last ')' ends it. Fields 14 to 17 are user and system time
+// of the process, then of its children that have ended: Redis has one rewrite its log.
 std::optional<double> cpu_seconds(std::string_view stat, double ticks_per_s) {
   constexpr int kFieldsBetween = 11;
+  constexpr int kTimes = 4;
   const auto name_end = stat.rfind(')');
   if (name_end == std::string_view::npos) return std::nullopt;
   std::istringstream fields{std::string(stat.substr(name_end + 1))};
   std::string skipped;
   for (int i = 0; i < kFieldsBetween; ++i) fields >> skipped;
-  double user = 0;
-  double system = 0;
-  if (!(fields >> user >> system)) return std::nullopt;
-  return (user + system) / ticks_per_s;
+  double ticks = 0;
+  for (int i = 0; i < kTimes; ++i) {
+    double one = 0;
+    if (!(fields >> one)) return std::nullopt;
+    ticks += one;
+  }
+  return ticks / ticks_per_s;
 }
 
 std::vector<std::optional<NodeSample>> sample_processes(const std::vector<pid_t>& pids) {

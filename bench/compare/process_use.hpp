@@ -11,7 +11,8 @@
 
 namespace weir::bench::compare {
 
-/// Of the text of /proc/PID/stat: user and system time of all its threads, in seconds; `ticks_per_s` is the kernel's.
+/// Of the text of /proc/PID/stat: user and system time of all its threads and its ended children, in seconds;
+/// `ticks_per_s` is the kernel's.
 [[nodiscard]] std::optional<double> cpu_seconds(std::string_view stat, double ticks_per_s);
 
 /// One per process, in their order; nothing for one that is gone.
