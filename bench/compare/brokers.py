@@ -12,17 +12,34 @@ NODES = 3
 STREAM = "BENCH"
 
 
-class Weir:
+class Broker:
+    env = None  # of what drives it
+    recognised = None  # duplicates, once they were tried
+    tenth = "0.1"  # how --dup is told a tenth
+
+    @property
+    def setting_one(self):
+        """With one event outstanding."""
+        return self.setting
+
+
+class Weir(Broker):
     """Three brokers, `weir dev`. Its own bench counts the processor time of all three."""
 
-    def __init__(self, name, setting, binary, arguments):
-        self.peer = "weir"
-        self.name = name
+    peer = "weir"
+    name = "weir"
+    on_disk = "yes: disks of a majority"
+    dedup = "every id that is stored"
+    tenth = "10%"
+
+    def __init__(self, setting, binary, arguments):
         self.setting = setting
-        self.on_disk = "yes: disks of a majority"
-        self.dedup = "every id that is stored"
         self.binary = str(binary)
         self.arguments = arguments
+
+    @property
+    def setting_one(self):
+        return self.setting.replace("batches of 100", "one event per message")
 
     def start(self, servers):
         env = {key: value for key, value in os.environ.items() if key != "WEIR_SERVER"}
@@ -39,10 +56,8 @@ class Weir:
         return [self.binary, "bench", "pub", "--json", "--in-flight", str(in_flight), *words]
 
 
-class Peer:
+class Peer(Broker):
     """Driven by weir_peers. `server` is the node that leads, once started."""
-
-    env = None
 
     def __init__(self, generator, root):
         self.generator = str(generator)
@@ -180,8 +195,8 @@ def etcd_leader(clients):
 def brokers(peers, weir, generator, root):
     """weir twice: as its clients are meant to publish, and with one event per message as the peers."""
     rows = [
-        Weir("weir", "3 nodes, batches of 100 (weir.bin.v1)", weir, ["--protocol", "bin", "--batch", "100"]),
-        Weir("weir", "3 nodes, one event per message (weir.json.v1)", weir, ["--protocol", "ws"]),
+        Weir("3 nodes, batches of 100 (weir.bin.v1)", weir, ["--protocol", "bin", "--batch", "100"]),
+        Weir("3 nodes, one event per message (weir.json.v1)", weir, ["--protocol", "ws"]),
     ]
     known = {
         "nats": lambda: [Nats(generator, root)],

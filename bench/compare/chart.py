@@ -16,12 +16,13 @@ TEXT = "#777777"
 
 def bar(row, mode, y, scale):
     rate = row["modes"][mode]["events_per_s"]
+    setting = row["setting_one"] if mode == "one" else row["setting"]
     color = ON_DISK if row["on_disk"].startswith("yes") else NOT_ON_DISK
     end, low, high = (LEFT + rate[key] * scale for key in ("median", "min", "max"))
     middle = y + BAR / 2
     return [
         f'<text x="{LEFT - 10}" y="{y + 8}" text-anchor="end" font-weight="bold">{escape(row["name"])}</text>',
-        f'<text x="{LEFT - 10}" y="{y + 22}" text-anchor="end" font-size="11">{escape(row["setting"])}</text>',
+        f'<text x="{LEFT - 10}" y="{y + 22}" text-anchor="end" font-size="11">{escape(setting)}</text>',
         f'<rect x="{LEFT}" y="{y}" width="{end - LEFT:.1f}" height="{BAR}" fill="{color}"/>',
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{middle}" y2="{middle}" stroke="{TEXT}" stroke-width="2"/>',
         f'<text x="{max(end, high) + 8:.1f}" y="{y + 15}">{rate["median"]:,.0f}</text>',

@@ -67,7 +67,7 @@ def cells(row, mode):
     figures = row["modes"][mode]
     rate = figures["events_per_s"]
     return [
-        f"{row['name']}, {row['setting']}",
+        f"{row['name']}, {row['setting_one'] if mode == 'one' else row['setting']}",
         row["on_disk"],
         f"{rate['median']:,.0f} [{rate['min']:,.0f}-{rate['max']:,.0f}]",
         significant(figures["weir_is_times"]) + " ×",
@@ -93,10 +93,16 @@ def text(result):
         if rows:
             heading = title.format(n=result["in_flight"])
             parts.append(f"{result['payload']} B, {heading}:\n\n{markdown(HEAD, rows)}")
-    dedup = "\n".join(f"- {row['name']}, {row['setting']}: {row['dedup']}" for row in result["brokers"])
+    dedup = "\n".join(dedup_line(row, result["sent_again"]) for row in result["brokers"])
     parts.append("\"weir is\": times as many events per second, of weir's first row, median of the rounds' ratios.")
     parts.append(f"Ids are remembered:\n{dedup}")
     return "\n\n".join(parts) + "\n"
+
+
+def dedup_line(row, sent_again):
+    seen = row["recognised"]
+    proof = "" if seen is None else f"; recognised {seen:,} of {sent_again:,} sent again"
+    return f"- {row['name']}, {row['setting']}: {row['dedup']}{proof}"
 
 
 def conditions(result):
