@@ -10,8 +10,8 @@
 
 namespace weir::bench::compare {
 
-// proc(5): the name, field 2, may hold spaces and brackets; the last ')' ends it. Fields 14 to 17 are user and system time
-// of the process, then of its children that have ended: Redis has one rewrite its log.
+// proc(5): the name, field 2, may hold spaces and brackets; the last ')' ends it. Fields 14 to 17 are user and system
+// time of the process, then of its children that have ended: Redis has one rewrite its log.
 std::optional<double> cpu_seconds(std::string_view stat, double ticks_per_s) {
   constexpr int kFieldsBetween = 11;
   constexpr int kTimes = 4;

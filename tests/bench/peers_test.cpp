@@ -81,7 +81,7 @@ TEST(BenchNats, AnEventIsOnePublishWithItsIdInTheHead) {
   const auto protocol = nats()();
   protocol->append(out, 7, kEvent);
   EXPECT_EQ(out,
-            "HPUB bench _INBOX.cafe.7 29 45\r\n"
+            "HPUB bench _INBOX.cafe.7 30 46\r\n"
             "NATS/1.0\r\nNats-Msg-Id: r-1\r\n\r\n0000000000000001\r\n");
   out.clear();
   const std::vector<BenchEvent> without_id = {{"", "0000000000000001"}};
