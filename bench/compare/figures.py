@@ -94,7 +94,7 @@ def text(result):
             heading = title.format(n=result["in_flight"])
             parts.append(f"{result['payload']} B, {heading}:\n\n{markdown(HEAD, rows)}")
     dedup = "\n".join(dedup_line(row, result["sent_again"]) for row in result["brokers"])
-    parts.append("\"weir is\": times as many events per second, of weir's first row, median of the rounds' ratios.")
+    parts.append("\"weir is\": the rate of weir's first row as a multiple of this one's, median of the rounds' ratios.")
     parts.append(f"Ids are remembered:\n{dedup}")
     return "\n\n".join(parts) + "\n"
 
