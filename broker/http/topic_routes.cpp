@@ -1,4 +1,4 @@
-// Topics: which there are, their settings, and how they come and go (docs/decisions/0017).
+// Topics: which there are, their settings, and how they come and go (docs/decisions/0016).
 #include <algorithm>
 #include <utility>
 

@@ -1,4 +1,4 @@
-// TOPIC entries: settings, windows for ids, topics that go and come back (docs/decisions/0017).
+// TOPIC entries: settings, windows for ids, topics that go and come back (docs/decisions/0016).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
