@@ -1,7 +1,6 @@
 // The table of everything that can be set: adding a setting is adding a row here.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "broker/config.hpp"
@@ -23,7 +22,6 @@ Parsed set_number(T& field, std::string_view text, std::uint64_t min, std::uint6
 /// The longest time that can be set: a day. Everything that waits does so with margin below 2^32 ms.
 constexpr std::uint64_t kMsMax = 86'400'000;
 constexpr std::uint64_t kCountMax = 1'000'000;
-constexpr std::uint64_t kBytesMax = kSizeMax;
 
 Parsed set_ms(std::uint32_t& field, std::string_view text) {
   return set_number(field, text, 1, kMsMax);
@@ -46,10 +44,6 @@ Parsed set_age(std::uint64_t& field_ms, std::string_view text) {
 
 [[nodiscard]] std::string show_limit_age(std::uint64_t ms) {
   return ms == 0 ? "off" : show_age(ms);
-}
-
-[[nodiscard]] std::string show_bytes(std::size_t bytes) {
-  return show_size(bytes);
 }
 
 Parsed set_bool(bool& field, std::string_view text) {
@@ -188,14 +182,14 @@ constexpr Setting count(std::string_view key, std::string_view flag, std::string
           [](const Config& config) { return std::to_string(kField(config)); }};
 }
 
-template <auto kField, std::uint64_t kMax = kBytesMax>
+template <auto kField, std::uint64_t kMax = kSizeMax>
 constexpr Setting bytes(std::string_view key, std::string_view flag, std::string_view help) {
   return {key,
           flag,
           SettingShape::value,
           help,
           [](Config& config, std::string_view text) { return set_bytes(kField(config), text, kMax); },
-          [](const Config& config) { return show_bytes(kField(config)); }};
+          [](const Config& config) { return show_size(kField(config)); }};
 }
 
 template <auto kField>
@@ -241,7 +235,7 @@ constexpr std::array kPlaces{
           c.segment_bytes = bytes;
           return {};
         },
-        [](const Config& c) { return show_bytes(c.segment_bytes); }),
+        [](const Config& c) { return show_size(c.segment_bytes); }),
     place("node", "node", "This node's name", set_node, [](const Config& c) { return c.node.name; }),
     place("peers", "peers", "All members, this one among them: n1=host1:7401,n2=host2:7401; none = a single node",
           set_peers, show_peers),
@@ -290,10 +284,10 @@ constexpr std::array kRetention{
         "retention.bytes", "retention-bytes", "Bodies kept of each topic, the oldest are removed first: 1GiB, or off",
         [](Config& c, std::string_view t) -> Parsed {
           c.node.retention.bytes = 0;
-          return t == "off" ? Parsed{} : set_bytes(c.node.retention.bytes, t, kBytesMax);
+          return t == "off" ? Parsed{} : set_bytes(c.node.retention.bytes, t, kSizeMax);
         },
         [](const Config& c) {
-          return c.node.retention.bytes == 0 ? std::string("off") : show_bytes(c.node.retention.bytes);
+          return c.node.retention.bytes == 0 ? std::string("off") : show_size(c.node.retention.bytes);
         }),
     place(
         "retention.count", "retention-count", "Events kept of each topic, or off",

@@ -23,8 +23,7 @@ struct RetentionLimits {
 [[nodiscard]] RetentionLimits limits_of(const RetentionLimits& limits, const wire::TopicSettings& settings);
 
 /// What is to be removed as of log time `now_ms`; nothing if all is within its limits. At most wire::kFloorsMax topics:
-/// ask again once the entry is applied. Claims go by the broker's age alone: with no age limit
-/// they stay.
+/// ask again once the entry is applied. Claims go by the broker's age alone: with no age limit they stay.
 [[nodiscard]] std::optional<wire::RetainEntry> retention_due(const RetentionLimits& limits, const StateMachine& state,
                                                              std::uint64_t now_ms);
 

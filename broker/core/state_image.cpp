@@ -13,8 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "images are written as the numbers lie in memory");
 
-constexpr std::uint16_t kStateVersion = 2;
-constexpr std::uint16_t kDeltaVersion = 2;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kMagicSize = 4;
 constexpr std::size_t kHeadSize = 16;
 constexpr char kRow = 1;
@@ -32,15 +31,11 @@ void put(std::string& out, T value) {
   return wire::checksum_of(parts);
 }
 
-[[nodiscard]] std::uint16_t version_of(std::string_view magic) {
-  return magic == kStateMagic ? kStateVersion : kDeltaVersion;
-}
-
 /// `records` with its head.
 [[nodiscard]] std::string image_of(std::string_view magic, std::string_view records) {
   std::string behind(magic);
   behind.reserve(records.size() + kHeadSize);
-  put(behind, version_of(magic));
+  put(behind, kVersion);
   put(behind, std::uint16_t{0});
   behind += records;
   std::string image;
@@ -107,7 +102,7 @@ std::expected<ImageReader, std::string> ImageReader::open(std::string_view image
     return std::unexpected("not a " + std::string(magic) + " image");
   }
   reader.version_ = reader.u16();
-  if (reader.version_ == 0 || reader.version_ > version_of(magic) || reader.u16() != 0) {
+  if (reader.version_ == 0 || reader.version_ > kVersion || reader.u16() != 0) {
     return std::unexpected("version " + std::to_string(reader.version_) + " is not known here; run a newer weir");
   }
   return reader;

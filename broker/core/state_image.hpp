@@ -2,9 +2,9 @@
 //
 // Numbers are little-endian. Both kinds begin alike; the checksum is XXH3-64 of all that follows it:
 //
-//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16    14 zero u16
+//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16 = 2    14 zero u16
 //
-// WSTM, the small tables, whole (version 2; version 1 has no settings, and is read):
+// WSTM, the small tables, whole (version 1 has no settings, and is read):
 //
 //     16 applied index u64      24 log time u64, ms         32 last position u64
 //     40 first index u64: the log before it is needed by nothing   48 claims before u64 (wire::RetainEntry)
@@ -13,8 +13,7 @@
 //        next offset u64, what follows u8: 1 age, 2 bytes, 4 count, 8 dedup: a u64 each, 0 = off, what is not there is
 //        not set; 16 claims made by entries before this u64 (a log index) went with the topic; 32 the topic is removed
 //
-// WSTD, what entries added, as records in log order, each after its kind (version 2; version 1 has no last, and is
-// read):
+// WSTD, what entries added, as records in log order, each after its kind (version 1 has no last, and is read):
 //
 //     u8 1  a row: log index u64, first position u64, time u64, stored u32,
 //           count of skipped u32, then so many u32; count of topics u32, then so many {topic u32, count u32,
@@ -57,7 +56,7 @@ class DeltaWriter {
 /// false.
 class ImageReader {
  public:
-  /// Checks what both kinds begin with. Versions above the magic's own are refused.
+  /// Checks what both kinds begin with. Later versions are refused.
   [[nodiscard]] static std::expected<ImageReader, std::string> open(std::string_view image, std::string_view magic);
 
   [[nodiscard]] std::uint8_t u8() { return number<std::uint8_t>(); }

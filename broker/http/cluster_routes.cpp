@@ -3,6 +3,7 @@
 
 #include "broker/http/answers.hpp"
 #include "broker/http/query.hpp"
+#include "broker/http/route_parts.hpp"
 #include "broker/http/routes.hpp"
 
 namespace weir::broker::http {
@@ -11,18 +12,6 @@ namespace {
 
 constexpr std::uint32_t kLogLimitDefault = 50;
 constexpr std::uint32_t kLogLimitMax = 1000;
-
-Response json_response(std::string body) {
-  Response response{.content_type = "application/json", .body = std::move(body)};
-  response.add_header("Cache-Control", "no-store");
-  return response;
-}
-
-std::optional<Problem> refuse_parameters(const Request& request) {
-  const auto query = Query::parse(request.query, {});
-  if (query || request.query.empty()) return std::nullopt;
-  return bad_request("this route takes no parameters");
-}
 
 }  // namespace
 

@@ -6,8 +6,7 @@
 #include "broker/http/answers.hpp"
 #include "broker/http/barrier.hpp"
 #include "broker/http/json_text.hpp"
-#include "broker/http/publish_request.hpp"
-#include "broker/http/query.hpp"
+#include "broker/http/route_parts.hpp"
 #include "broker/http/routes.hpp"
 #include "broker/http/time_text.hpp"
 #include "broker/http/topic_settings.hpp"
@@ -17,18 +16,6 @@ namespace weir::broker::http {
 namespace {
 
 using Kind = wire::Setting::Kind;
-
-Response json_response(std::string body) {
-  Response response{.content_type = "application/json", .body = std::move(body)};
-  response.add_header("Cache-Control", "no-store");
-  return response;
-}
-
-std::optional<Problem> refuse_parameters(const Request& request) {
-  const auto query = Query::parse(request.query, {});
-  if (query || request.query.empty()) return std::nullopt;
-  return bad_request("this route takes no parameters");
-}
 
 using Topics = std::vector<TopicInfo>;
 
@@ -44,15 +31,9 @@ boost::asio::awaitable<std::expected<Topics, Problem>> known_topics(std::shared_
   co_return topics;
 }
 
-std::expected<std::uint32_t, Problem> timeout_of(const Request& request, const std::string& topic, const Shard& shard) {
-  if (auto checked = check_topic(topic); !checked) return std::unexpected(bad_request(std::move(checked.error())));
-  const auto query = Query::parse(request.query, {"timeout"});
-  if (!query && !request.query.empty()) return std::unexpected(bad_request(query.error()));
-  return parse_timeout(query ? query->get("timeout") : std::nullopt, shard.limits().publish_timeout_ms);
-}
-
 Answer change(std::shared_ptr<Shard> shard, SharedRequest request, wire::TopicChange asked) {
-  const auto timeout = timeout_of(*request, asked.topic, *shard);
+  if (auto checked = check_topic(asked.topic); !checked) co_return to_response(bad_request(std::move(checked.error())));
+  const auto timeout = timeout_of(*request, *shard);
   if (!timeout) co_return to_response(timeout.error());
   const wire::Outcome outcome = co_await shard->gateway().change_topic(asked, *timeout);
   if (!std::holds_alternative<wire::Refused>(outcome)) {

@@ -29,10 +29,16 @@ std::string shown(const client::TopicView& topic) {
   return table.text() + settings.text();
 }
 
+std::string removed(const client::TopicView& topic) {
+  return escape(topic.topic) + " removed; should it come back, its next offset is " +
+         std::to_string(topic.next_offset) + "\n";
+}
+
 /// `words` for people, the broker's own answer for programs.
-ExitCode print(const Invocation& invocation, const Result<TopicAnswer>& answer, const std::string& words) {
+ExitCode print(const Invocation& invocation, const Result<TopicAnswer>& answer,
+               std::string (*words)(const client::TopicView&)) {
   if (!answer) return report(answer.error());
-  print_data(invocation.output() == Format::table ? words : answer->json);
+  print_data(invocation.output() == Format::table ? words(answer->topic) : answer->json);
   return ExitCode::ok;
 }
 
@@ -56,12 +62,12 @@ void add_settings(CLI::App& verb, TopicOptions& options) {
 ExitCode run_create(const TopicOptions& options, const Invocation& invocation) {
   const auto answer = ask(
       invocation, [&options](Client& broker) { return client::create_topic(broker, options.topic, options.settings); });
-  return print(invocation, answer, answer ? shown(answer->topic) : "");
+  return print(invocation, answer, shown);
 }
 
 ExitCode run_info(const TopicOptions& options, const Invocation& invocation) {
   const auto answer = ask(invocation, [&options](Client& broker) { return client::topic_info(broker, options.topic); });
-  return print(invocation, answer, answer ? shown(answer->topic) : "");
+  return print(invocation, answer, shown);
 }
 
 ExitCode run_set(const TopicOptions& options, const Invocation& invocation) {
@@ -72,15 +78,13 @@ ExitCode run_set(const TopicOptions& options, const Invocation& invocation) {
   }
   const auto answer = ask(
       invocation, [&options](Client& broker) { return client::change_topic(broker, options.topic, options.settings); });
-  return print(invocation, answer, answer ? shown(answer->topic) : "");
+  return print(invocation, answer, shown);
 }
 
 ExitCode run_rm(const TopicOptions& options, const Invocation& invocation) {
   const auto answer =
       ask(invocation, [&options](Client& broker) { return client::remove_topic(broker, options.topic); });
-  return print(invocation, answer,
-               escape(options.topic) + " removed; should it come back, its next offset is " +
-                   (answer ? std::to_string(answer->topic.next_offset) : "") + "\n");
+  return print(invocation, answer, removed);
 }
 
 }  // namespace

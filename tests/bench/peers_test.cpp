@@ -9,6 +9,7 @@
 #include "bench/compare/http2.hpp"
 #include "bench/compare/peer_protocols.hpp"
 #include "bench/compare/process_use.hpp"
+#include "tests/bench/take_cut.hpp"
 
 namespace weir::bench::compare {
 namespace {
@@ -35,30 +36,16 @@ Make etcd(Ids ids) {
   return [ids] { return make_etcd(kServer, "bench/", ids); };
 }
 
-/// Publishes rids 0 to 2, takes `bytes` in two pieces, cut at each place in turn, and expects the same each time.
+/// Publishes rids 0 to 2; then as test::take_cut.
 std::vector<Answer> take_cut(const Make& make, const std::string& bytes) {
-  std::vector<Answer> whole;
-  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
-    const auto protocol = make();
-    std::string out;
-    for (std::uint64_t rid = 0; rid < 3; ++rid) protocol->append(out, rid, kEvent);
-    std::vector<Answer> answers;
-    std::string reply;
-    const auto first = protocol->take(std::string_view(bytes).substr(0, cut), answers, reply);
-    EXPECT_TRUE(first) << cut << ": " << first.error();
-    const auto second = protocol->take(std::string_view(bytes).substr(first.value_or(0)), answers, reply);
-    EXPECT_TRUE(second) << cut << ": " << second.error();
-    EXPECT_EQ(first.value_or(0) + second.value_or(0), bytes.size()) << cut;
-    if (cut == 0) whole = answers;
-    EXPECT_EQ(answers.size(), whole.size()) << cut;
-    for (std::size_t i = 0; i < std::min(answers.size(), whole.size()); ++i) {
-      EXPECT_EQ(answers[i].rid, whole[i].rid) << cut;
-      EXPECT_EQ(answers[i].stored, whole[i].stored) << cut;
-      EXPECT_EQ(answers[i].duplicates, whole[i].duplicates) << cut;
-      EXPECT_EQ(answers[i].problem, whole[i].problem) << cut;
-    }
-  }
-  return whole;
+  return test::take_cut(
+      [&make] {
+        auto protocol = make();
+        std::string out;
+        for (std::uint64_t rid = 0; rid < 3; ++rid) protocol->append(out, rid, kEvent);
+        return protocol;
+      },
+      bytes);
 }
 
 /// What `answers` say, in order: "0 stored, 1 duplicate, 2 why".

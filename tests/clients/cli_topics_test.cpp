@@ -5,6 +5,7 @@
 #include "clients/cli/cli.hpp"
 #include "clients/cpp/topics.hpp"
 #include "tests/clients/fake_broker.hpp"
+#include "tests/clients/run_cli.hpp"
 
 namespace weir::cli {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 using test::FakeAnswer;
 using test::FakeBroker;
 using test::FakeRequest;
+using test::Ran;
+using test::run_cli;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -22,25 +25,10 @@ constexpr const char* kTopic =
     R"("in_force":{"retention":{"age":"7d","bytes":1073741824,"count":"off"},"dedup":"retained"}})"
     "\n";
 
-struct Ran {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
-
 Ran topic(const FakeBroker& broker, std::vector<std::string> words) {
-  words.insert(words.begin(), {"weir", "topic"});
+  words.insert(words.begin(), "topic");
   words.insert(words.end(), {"--server", broker.endpoint().text()});
-  std::vector<char*> pointers;
-  pointers.reserve(words.size());
-  for (auto& word : words) pointers.push_back(word.data());
-  ::testing::internal::CaptureStdout();
-  ::testing::internal::CaptureStderr();
-  Ran ran;
-  ran.code = run(static_cast<int>(pointers.size()), pointers.data(), {});
-  ran.out = ::testing::internal::GetCapturedStdout();
-  ran.err = ::testing::internal::GetCapturedStderr();
-  return ran;
+  return run_cli(std::move(words));
 }
 
 FakeAnswer good(const FakeRequest&) {
