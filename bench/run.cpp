@@ -61,9 +61,10 @@ struct Reader {
 
 class Run {
  public:
-  Run(const BenchOptions& options, const Targets& targets, const Live& live)
+  Run(const BenchOptions& options, const Targets& targets, const Peer& peer, const Live& live)
       : options_(options),
         targets_(targets),
+        peer_(peer),
         live_(live),
         maker_(options.run, options.payload_size, options.ids, options.repeats) {}
 
@@ -97,6 +98,7 @@ class Run {
 
   const BenchOptions& options_;
   const Targets& targets_;
+  const Peer& peer_;
   const Live& live_;
   asio::io_context io_{1};
   asio::steady_timer due_{io_};
@@ -120,7 +122,7 @@ class Run {
 void Run::add_publisher(std::size_t places) {
   auto publisher = std::make_unique<Publisher>();
   Publisher& one = *publisher;
-  one.protocol = make_publish_protocol(options_.protocol, targets_.leader().http, options_.topic);
+  one.protocol = peer_.make_publish();
   one.requests.resize(std::min(places, one.protocol->outstanding_max()));
   for (std::uint64_t rid = one.requests.size(); rid > 0; --rid) one.free.push_back(rid - 1);
   one.link = std::make_unique<Link>(
@@ -315,7 +317,7 @@ void Run::measure(Clock::time_point now) {
   phase_ = Phase::measured;
   measured_from_ = now;
   live_at_ = now + kLiveEvery;
-  before_ = std::async(std::launch::async, [this] { return sample_nodes(targets_); });
+  before_ = std::async(std::launch::async, peer_.sample);
   tally_.own_cpu_s = own_cpu_s();
 }
 
@@ -326,7 +328,7 @@ void Run::finish(Clock::time_point now) {
   due_.cancel();
   // In this order: a bench of a few milliseconds ends while the first counters are still being asked for.
   const auto before = before_.get();
-  tally_.nodes = use_between(targets_, before, sample_nodes(targets_));
+  tally_.nodes = use_between(targets_, before, peer_.sample());
 }
 
 void Run::report_live(Clock::time_point now) {
@@ -382,7 +384,16 @@ std::expected<Tally, std::string> Run::go() {
 }  // namespace
 
 std::expected<Tally, std::string> run_bench(const BenchOptions& options, const Targets& targets, const Live& live) {
-  return std::make_unique<Run>(options, targets, live)->go();
+  const Peer weir{
+      .make_publish = [&] { return make_publish_protocol(options.protocol, targets.leader().http, options.topic); },
+      .sample = [&] { return sample_nodes(targets); }};
+  return std::make_unique<Run>(options, targets, weir, live)->go();
+}
+
+std::expected<Tally, std::string> run_peer_bench(const BenchOptions& options, const Targets& targets,
+                                                 const Peer& peer) {
+  const Live quiet;
+  return std::make_unique<Run>(options, targets, peer, quiet)->go();
 }
 
 }  // namespace weir::bench

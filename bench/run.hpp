@@ -4,9 +4,14 @@
 
 #include <expected>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "bench/node_use.hpp"
 #include "bench/options.hpp"
+#include "bench/protocol.hpp"
 #include "bench/tally.hpp"
 
 namespace weir::bench {
@@ -17,5 +22,14 @@ using Live = std::function<void(double seconds, double events_per_s, const Tally
 /// The error says which connection ended, and why. `targets.leader()` is whom publishers and readers talk to.
 [[nodiscard]] std::expected<Tally, std::string> run_bench(const BenchOptions& options, const Targets& targets,
                                                           const Live& live);
+
+/// How another broker is spoken to, and how its use is asked for; `sample` runs on a thread of its own.
+struct Peer {
+  std::function<std::unique_ptr<PublishProtocol>()> make_publish;
+  std::function<std::vector<std::optional<NodeSample>>()> sample;
+};
+/// `pub` against another broker. A sample stands for the target of the same number; the leader is whom it talks to.
+[[nodiscard]] std::expected<Tally, std::string> run_peer_bench(const BenchOptions& options, const Targets& targets,
+                                                               const Peer& peer);
 
 }  // namespace weir::bench

@@ -138,11 +138,12 @@ class App {
   Log log_;
   NodeLog node_log_;
   SystemClock clock_;
+  /// Above the core: what clients wait for stands in the core's queue with their timers and their coroutines' frames.
+  std::vector<std::unique_ptr<Net>> nets_;
   /// The core strand is the main thread, the only one that runs this context. The peer port runs on it too: a message
   /// from a member then costs no wake-up of a second thread on its way in nor out. Its checksums and system calls are
   /// about half a millisecond per MiB; wake-ups cost more than that as soon as messages are small, and they mostly are.
   asio::io_context core_{1};
-  std::vector<std::unique_ptr<Net>> nets_;
   std::unique_ptr<storage::LogStore> store_;
   std::unique_ptr<DiskThread> disk_;
   std::unique_ptr<PeerLinks> links_;
@@ -250,6 +251,7 @@ void App::open_http() {
                     .limits = config_.limits,
                     .origins = config_.origins,
                     .loopback_only = is_loopback(config_.http)};
+  config.limits.retention = config_.node.retention;
   const std::size_t descriptors = raise_descriptor_limit();
   const std::size_t for_http =
       descriptors > 2 * kDescriptorsReserved ? descriptors - kDescriptorsReserved : descriptors / 2;

@@ -1,35 +1,20 @@
 // The table of everything that can be set: adding a setting is adding a row here.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "broker/config.hpp"
+#include "broker/quantity.hpp"
 
 namespace weir::broker {
 namespace {
 
 using Parsed = std::expected<void, std::string>;
 
-struct Unit {
-  std::string_view suffix;
-  std::uint64_t bytes;
-};
-constexpr std::array<Unit, 4> kUnits{{{"GiB", 1ULL << 30U}, {"MiB", 1ULL << 20U}, {"KiB", 1ULL << 10U}, {"B", 1}}};
-
-[[nodiscard]] std::optional<std::uint64_t> parse_whole(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 template <class T>
 Parsed set_number(T& field, std::string_view text, std::uint64_t min, std::uint64_t max) {
-  const auto value = parse_whole(text);
-  if (!value || *value < min || *value > max) {
-    return std::unexpected("must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
-  }
+  const auto value = parse_count(text, min, max);
+  if (!value) return std::unexpected(value.error());
   field = static_cast<T>(*value);
   return {};
 }
@@ -37,58 +22,28 @@ Parsed set_number(T& field, std::string_view text, std::uint64_t min, std::uint6
 /// The longest time that can be set: a day. Everything that waits does so with margin below 2^32 ms.
 constexpr std::uint64_t kMsMax = 86'400'000;
 constexpr std::uint64_t kCountMax = 1'000'000;
-constexpr std::uint64_t kBytesMin = 64;
-constexpr std::uint64_t kBytesMax = 1ULL << 40U;
 
 Parsed set_ms(std::uint32_t& field, std::string_view text) {
   return set_number(field, text, 1, kMsMax);
 }
 
 Parsed set_bytes(std::size_t& field, std::string_view text, std::uint64_t max) {
-  std::uint64_t scale = 1;
-  std::string_view digits = text;
-  for (const Unit& unit : kUnits) {
-    if (!digits.ends_with(unit.suffix)) continue;
-    scale = unit.bytes;
-    digits.remove_suffix(unit.suffix.size());
-    break;
-  }
-  const auto value = parse_whole(digits);
-  if (!value || *value > max / scale || *value * scale < kBytesMin) {
-    return std::unexpected("must be a size from 64 bytes to " + std::to_string(max) + ", such as 65536, 64KiB or 8MiB");
-  }
-  field = *value * scale;
+  const auto value = parse_size(text, max);
+  if (!value) return std::unexpected(value.error());
+  field = *value;
   return {};
 }
 
 /// "off", or a number with a unit.
 Parsed set_age(std::uint64_t& field_ms, std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kSpans{
-      {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}}};
-  constexpr std::uint64_t kAgeMax = 100ULL * 366 * 86'400'000;
-  if (text == "off") {
-    field_ms = 0;
-    return {};
-  }
-  for (const auto& [suffix, ms] : kSpans) {
-    if (!text.ends_with(suffix)) continue;
-    const auto value = parse_whole(text.substr(0, text.size() - 1));
-    if (!value || *value == 0 || *value > kAgeMax / ms) break;
-    field_ms = *value * ms;
-    return {};
-  }
-  return std::unexpected("must be off, or an age up to 100 years such as 30s, 90m, 12h or 7d");
+  const auto value = text == "off" ? 0 : parse_age(text);
+  if (!value) return std::unexpected(value.error());
+  field_ms = *value;
+  return {};
 }
 
-[[nodiscard]] std::string show_age(std::uint64_t ms) {
-  return ms == 0 ? "off" : std::to_string(ms / 1'000) + "s";
-}
-
-[[nodiscard]] std::string show_bytes(std::size_t bytes) {
-  for (const Unit& unit : kUnits) {
-    if (unit.bytes > 1 && bytes % unit.bytes == 0) return std::to_string(bytes / unit.bytes) + std::string(unit.suffix);
-  }
-  return std::to_string(bytes);
+[[nodiscard]] std::string show_limit_age(std::uint64_t ms) {
+  return ms == 0 ? "off" : show_age(ms);
 }
 
 Parsed set_bool(bool& field, std::string_view text) {
@@ -227,14 +182,14 @@ constexpr Setting count(std::string_view key, std::string_view flag, std::string
           [](const Config& config) { return std::to_string(kField(config)); }};
 }
 
-template <auto kField, std::uint64_t kMax = kBytesMax>
+template <auto kField, std::uint64_t kMax = kSizeMax>
 constexpr Setting bytes(std::string_view key, std::string_view flag, std::string_view help) {
   return {key,
           flag,
           SettingShape::value,
           help,
           [](Config& config, std::string_view text) { return set_bytes(kField(config), text, kMax); },
-          [](const Config& config) { return show_bytes(kField(config)); }};
+          [](const Config& config) { return show_size(kField(config)); }};
 }
 
 template <auto kField>
@@ -280,7 +235,7 @@ constexpr std::array kPlaces{
           c.segment_bytes = bytes;
           return {};
         },
-        [](const Config& c) { return show_bytes(c.segment_bytes); }),
+        [](const Config& c) { return show_size(c.segment_bytes); }),
     place("node", "node", "This node's name", set_node, [](const Config& c) { return c.node.name; }),
     place("peers", "peers", "All members, this one among them: n1=host1:7401,n2=host2:7401; none = a single node",
           set_peers, show_peers),
@@ -324,15 +279,15 @@ constexpr std::array kRetention{
     place(
         "retention.age", "retention-age", "Events older than this are removed, by log time: 7d, 12h, 30m, 60s, or off",
         [](Config& c, std::string_view t) { return set_age(c.node.retention.age_ms, t); },
-        [](const Config& c) { return show_age(c.node.retention.age_ms); }),
+        [](const Config& c) { return show_limit_age(c.node.retention.age_ms); }),
     place(
         "retention.bytes", "retention-bytes", "Bodies kept of each topic, the oldest are removed first: 1GiB, or off",
         [](Config& c, std::string_view t) -> Parsed {
           c.node.retention.bytes = 0;
-          return t == "off" ? Parsed{} : set_bytes(c.node.retention.bytes, t, kBytesMax);
+          return t == "off" ? Parsed{} : set_bytes(c.node.retention.bytes, t, kSizeMax);
         },
         [](const Config& c) {
-          return c.node.retention.bytes == 0 ? std::string("off") : show_bytes(c.node.retention.bytes);
+          return c.node.retention.bytes == 0 ? std::string("off") : show_size(c.node.retention.bytes);
         }),
     place(
         "retention.count", "retention-count", "Events kept of each topic, or off",

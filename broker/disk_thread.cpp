@@ -13,6 +13,9 @@ namespace {
 /// Answers of reads are handed over when they hold this much: a wake-up of the core is cheap beside it.
 constexpr std::size_t kReadBatchBytes = std::size_t{1} << 20U;
 
+/// Until a write that found no room is tried again.
+constexpr std::chrono::milliseconds kRoomRetry{250};
+
 [[nodiscard]] std::size_t data_bytes(const std::vector<raft::Entry>& entries) {
   std::size_t bytes = 0;
   for (const raft::Entry& entry : entries) bytes += entry.data.size();
@@ -161,9 +164,18 @@ DiskThread::Result DiskThread::append(std::vector<WriteJob>& batch) {
                       .install = write.install});
   }
   if (writes.empty()) return {};
-  Result result = store_.append(writes);
+  Result result = append_with_room(writes);
   if (!result) failed_ = result.error();
   return result;
+}
+
+DiskThread::Result DiskThread::append_with_room(std::span<const storage::LogWrite> writes) {
+  while (true) {
+    Result result = store_.append(writes);
+    const bool no_room = !result && result.error().code == storage::Errc::disk_full;
+    waits_for_room_.store(no_room, std::memory_order_relaxed);
+    if (!no_room || writer_jobs_.closes_within(kRoomRetry)) return result;
+  }
 }
 
 void DiskThread::run_background() {

@@ -3,13 +3,16 @@
 // All is called on the core strand; the store must outlive this, and this the core's last use.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <expected>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <variant>
@@ -40,6 +43,11 @@ class JobQueue {
     }
     filled_.notify_one();
   }
+  /// Waits that long, or until it is closed: then true.
+  [[nodiscard]] bool closes_within(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return filled_.wait_for(lock, time, [this] { return closed_; });
+  }
   /// Waits for jobs and takes all of them; empty = closed and nothing left.
   [[nodiscard]] std::vector<Job> take_all() {
     std::unique_lock lock(mutex_);
@@ -64,7 +72,8 @@ class DiskThread final : public Disk {
   DiskThread& operator=(const DiskThread&) = delete;
 
   /// All writes that wait when the disk becomes free share one LogStore::append: group commit without a timer. After
-  /// the first error nothing is written any more and every later write is answered with that error (FAULTS 41).
+  /// the first error nothing is written any more and every later write is answered with that error (FAULTS 41). Without
+  /// room (FAULTS 42) nothing was written: it is tried again until there is some, or until stop().
   void write(DiskWrite write, WriteDone done) override;
   void read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) override;
   void save(storage::Checkpoint checkpoint, WriteDone done) override;
@@ -75,7 +84,9 @@ class DiskThread final : public Disk {
   void drop_before(raft::Index index, WriteDone done) override;
   [[nodiscard]] raft::Index snapshot_index() const override { return store_.snapshot_index(); }
   [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
-  [[nodiscard]] storage::DiskSpace space() const override { return store_.space(); }
+  [[nodiscard]] storage::DiskSpace space() const override {
+    return waits_for_room_.load(std::memory_order_relaxed) ? storage::DiskSpace::nearly_full : store_.space();
+  }
   /// Node::Founding: storage::LogStore::found, in order with the writes.
   void found(std::string cluster_id, raft::Entry config, WriteDone done);
 
@@ -121,6 +132,7 @@ class DiskThread final : public Disk {
   [[nodiscard]] Answer carry_out(DropJob job);
   [[nodiscard]] Answer carry_out(PieceJob job);
   [[nodiscard]] Result append(std::vector<WriteJob>& batch);
+  [[nodiscard]] Result append_with_room(std::span<const storage::LogWrite> writes);
 
   storage::LogStore& store_;
   boost::asio::any_io_executor core_;
@@ -129,6 +141,7 @@ class DiskThread final : public Disk {
   JobQueue<BackgroundJob> background_jobs_;
   /// The writer's own: the first error, which all later writes get.
   std::optional<storage::Error> failed_;
+  std::atomic<bool> waits_for_room_ = false;
   std::jthread writer_;
   std::jthread reader_;
   std::jthread background_;

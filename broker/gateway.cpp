@@ -27,6 +27,12 @@ asio::awaitable<wire::Outcome> Gateway::claim(wire::Claim claim, std::uint32_t t
   });
 }
 
+asio::awaitable<wire::Outcome> Gateway::change_topic(wire::TopicChange change, std::uint32_t timeout_ms) {
+  return hop_and_wait<wire::Outcome>(core_, [&node = node_, change = std::move(change), timeout_ms](auto done) mutable {
+    node.change_topic(std::move(change), timeout_ms, std::move(done));
+  });
+}
+
 void Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
                       std::move_only_function<void(wire::Outcome)> done) {
   asio::post(core_, [&node = node_, request = std::move(request), timeout_ms, reply_on = std::move(reply_on),

@@ -24,6 +24,7 @@ class Gateway {
   // Parameters by value: the coroutine may outlive the caller's frame.
   boost::asio::awaitable<wire::Outcome> publish(raft::Bytes request, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> claim(wire::Claim claim, std::uint32_t timeout_ms);
+  boost::asio::awaitable<wire::Outcome> change_topic(wire::TopicChange change, std::uint32_t timeout_ms);
   /// For pipelined writers (WebSocket): no coroutine per request. `done` runs on `reply_on`.
   void publish(raft::Bytes request, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
                std::move_only_function<void(wire::Outcome)> done);

@@ -48,6 +48,11 @@ enum class Mutant : std::uint8_t {
   installed_before_disk,  ///< a snapshot is answered as installed before it is durable
   delta_left_out,         ///< a start leaves out what the newest checkpoint added
   checkpoint_ahead,       ///< a checkpoint says that it covers an entry that was not applied yet
+  dropped_ahead,          ///< the log is dropped to where the state of now needs it, not the snapshot that is sent
+  // retention
+  id_outlives_event,  ///< an id below its topic's floor is a duplicate still
+  id_dies_early,      ///< the id of the first retained event is forgotten
+  gap_untold,         ///< a reader is not told what retention took from it
   // members
   change_before_noop,    ///< FAULTS 31, the bug of 2015: a leader changes the members before its no-op is committed
   two_changes,           ///< FAULTS 30: a change does not wait until the one before is committed

@@ -141,18 +141,19 @@ std::expected<CheckpointRecord, Error> read_record(const std::string& path, raft
 std::expected<std::vector<CheckpointRecord>, Error> follow(const std::string& generation,
                                                            const std::vector<raft::Index>& indexes,
                                                            raft::Index first_index, raft::Index active_first) {
+  const auto path_of = [&generation](raft::Index index) { return generation + "/" + checkpoint_file_name(index); };
   std::vector<CheckpointRecord> records;
   raft::Index next = indexes.empty() ? raft::Index{} : indexes.back();
   while (next != raft::Index{}) {
-    const bool is_there = std::ranges::binary_search(indexes, next);
-    if (!is_there && next < first_index) break;
-    const std::string path = generation + "/" + checkpoint_file_name(is_there ? next : records.back().index);
-    if (!is_there)
-      return in_file(path, {Errc::damaged, "goes on from the checkpoint of entry " + std::to_string(next.value) +
-                                               ", which is missing"});
-    auto record = read_record(path, next);
+    if (!std::ranges::binary_search(indexes, next)) {
+      if (next < first_index) break;
+      return in_file(
+          path_of(records.back().index),
+          {Errc::damaged, "goes on from the checkpoint of entry " + std::to_string(next.value) + ", which is missing"});
+    }
+    auto record = read_record(path_of(next), next);
     if (!record) return std::unexpected(std::move(record.error()));
-    if (record->previous >= next) return in_file(path, {Errc::damaged, "goes on from a later checkpoint"});
+    if (record->previous >= next) return in_file(path_of(next), {Errc::damaged, "goes on from a later checkpoint"});
     records.push_back(*record);
     next = record->previous;
     // Of those that end before the log begins one can be needed: the newest, to be sent.

@@ -24,6 +24,7 @@ std::string_view EventIndex::defect_of(const EntryRow& row) const {
   for (const TopicPart& part : row.topics) {
     if (part.topic.value >= kTopicsMax || part.count == 0) return "topic";
     if (!goes_on(part)) return "offset";
+    if (part.last >= row.stored_count || part.last + 1 < part.count) return "last";
     count += part.count;
   }
   if (row.stored_count == 0 || count != row.stored_count) return "stored_count";
@@ -50,9 +51,9 @@ void EventIndex::add(const EntryRow& row) {
     compact.part = add_part(row.topics.front());
   } else {
     compact.part = static_cast<std::uint32_t>(several_.size());
-    several_.push_back({static_cast<std::uint32_t>(row.topics.size()), 0});
+    several_.push_back({static_cast<std::uint32_t>(row.topics.size()), 0, 0});
     for (const TopicPart& part : row.topics)
-      several_.push_back({static_cast<std::uint32_t>(part.topic.value), add_part(part)});
+      several_.push_back({static_cast<std::uint32_t>(part.topic.value), add_part(part), part.last});
   }
   if (!row.skipped.empty())
     skipped_runs_.push_back({number, static_cast<std::uint32_t>(row.skipped.size()), skipped_.size()});
@@ -94,7 +95,7 @@ void EventIndex::drop_parts(const Row& row) {
     parts.drop_before(widen(ref.part, parts.first()) + 1);
   };
   if (row.topic != kSeveralTopics) {
-    drop({row.topic, row.part});
+    drop({row.topic, row.part, 0});
     return;
   }
   const std::size_t list = widen(row.part, several_.first());
@@ -170,7 +171,7 @@ TopicPart EventIndex::topic_part(PartRef ref) const {
   const std::size_t part = widen(ref.part, topic.parts.first());
   const std::uint64_t first = topic.parts[part].first_offset();
   return {raft::TopicId{ref.topic}, raft::Offset{first}, static_cast<std::uint32_t>(part_end(topic, part) - first),
-          topic.parts[part].bytes};
+          topic.parts[part].bytes, ref.last};
 }
 
 // The number of the row that holds `position`, or of the oldest if that one was dropped; rows_.size() beyond the last.
@@ -190,7 +191,7 @@ std::optional<EntryRow> EventIndex::row(std::size_t number) const {
   row.stored_count = static_cast<std::uint32_t>(end - compact.first_position);
   row.time_ms = compact.time_ms;
   if (compact.topic != kSeveralTopics) {
-    row.topics.push_back(topic_part({compact.topic, compact.part}));
+    row.topics.push_back(topic_part({compact.topic, compact.part, row.stored_count - 1}));
   } else {
     const std::size_t list = widen(compact.part, several_.first());
     for (std::size_t entry = list + 1; entry <= list + several_[list].topic; ++entry)

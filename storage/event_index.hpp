@@ -20,6 +20,7 @@ struct TopicPart {
   raft::Offset first_offset;
   std::uint32_t count = 0;  ///< events stored; never 0
   std::uint32_t bytes = 0;  ///< of their bodies
+  std::uint32_t last = 0;   ///< how far behind the row's first position the last of them stands
   friend bool operator==(const TopicPart&, const TopicPart&) = default;
 };
 
@@ -106,9 +107,11 @@ class EventIndex {
     std::size_t kept_from = 0;   ///< parts before this one lie below the floor
     std::uint64_t kept_bytes = 0;
   };
+  /// One of a row of several topics.
   struct PartRef {
     std::uint32_t topic;
     std::uint32_t part;
+    std::uint32_t last;
   };
   struct SkippedRun {
     std::uint32_t row;
@@ -134,7 +137,7 @@ class EventIndex {
 
   GrowVector<Row> rows_;                 ///< ascending in every field but the last two
   std::deque<Topic> topics_;             ///< by topic id
-  GrowVector<PartRef> several_;          ///< lists of parts: {number of parts, 0}, then so many
+  GrowVector<PartRef> several_;          ///< lists of parts: {number of parts, 0, 0}, then so many
   GrowVector<SkippedRun> skipped_runs_;  ///< of the rows that have any, ascending
   GrowVector<std::uint32_t> skipped_;
   std::uint64_t last_position_ = 0;

@@ -19,6 +19,7 @@
 #include "raft/entry.hpp"
 #include "wire/error.hpp"
 #include "wire/event.hpp"
+#include "wire/topic.hpp"
 
 namespace weir::wire {
 
@@ -128,6 +129,15 @@ struct DedupEntry {
 };
 [[nodiscard]] raft::Bytes encode(const DedupEntry& entry);
 [[nodiscard]] std::expected<DedupEntry, Error> decode_dedup(const raft::Bytes& data);
+
+/// TOPIC: settings of topics, and topics that are removed.
+struct TopicEntry {
+  std::uint64_t time_ms = 0;
+  std::vector<TopicChange> changes;  ///< each a request of its own
+  friend bool operator==(const TopicEntry&, const TopicEntry&) = default;
+};
+[[nodiscard]] raft::Bytes encode(const TopicEntry& entry);
+[[nodiscard]] std::expected<TopicEntry, Error> decode_topic(const raft::Bytes& data);
 
 /// RETAIN: what is kept no longer.
 struct Floor {

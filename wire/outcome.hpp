@@ -1,5 +1,5 @@
-// How a publish or a claim ended: decided at apply on the leader, carried back to the node where the client asked.
-// Values only: no thread rule.
+// How a publish, a claim or a change of a topic ended: decided at apply on the leader, carried back to the node where
+// the client asked. Values only: no thread rule.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "raft/types.hpp"
+#include "wire/topic.hpp"
 
 namespace weir::wire {
 
@@ -50,6 +51,7 @@ enum class RefusalKind : std::uint8_t {
   outcome_unknown = 11,    ///< 504: may or may not be stored; repeat the same request with its ids
   malformed = 12,          ///< 400
   unfit = 13,              ///< 503: the replicas disagree; no member takes it until an operator acts
+  conflict = 14,           ///< 409: the topic is there with other settings, or they do not allow it
 };
 
 struct Refused {
@@ -60,6 +62,6 @@ struct Refused {
   friend bool operator==(const Refused&, const Refused&) = default;
 };
 
-using Outcome = std::variant<Published, Claimed, Refused>;
+using Outcome = std::variant<Published, Claimed, Refused, TopicChanged>;
 
 }  // namespace weir::wire

@@ -1,6 +1,7 @@
 #include "wire/outcome_codec.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "wire/flat.hpp"
 #include "wire/raft_generated.h"
@@ -46,6 +47,18 @@ struct OutcomeEncoder {
                                                       refused.event, refused.offset.value, detail)
                                        .Union()};
   }
+  Encoded operator()(const TopicChanged& changed) const {
+    std::vector<fbs::SettingInForce> settings;
+    for (const auto& setting : changed.settings.in_order()) {
+      settings.emplace_back(setting.value, static_cast<std::uint8_t>(setting.kind));
+    }
+    const auto vector = builder.CreateVectorOfStructs(settings);
+    return {
+        fbs::Outcome::TopicChanged,
+        fbs::CreateTopicChanged(builder, static_cast<fbs::TopicWhat>(changed.what), vector, changed.first_offset.value,
+                                changed.next_offset.value, changed.bytes, changed.last_time_ms)
+            .Union()};
+  }
 };
 
 EventResult decode_result(const fbs::EventResult& table, Rules& rules) {
@@ -77,12 +90,39 @@ Claimed decode_outcome(const fbs::Claimed& table, Rules& rules) {
 
 Refused decode_outcome(const fbs::Refused& table, Rules& rules) {
   const auto detail = text_of(table.detail());
-  rules.that(table.kind() >= fbs::RefusalKind::id_reuse && table.kind() <= fbs::RefusalKind::unfit,
+  rules.that(table.kind() >= fbs::RefusalKind::id_reuse && table.kind() <= fbs::RefusalKind::conflict,
              "kind: a known one");
   rules.number(table.offset(), "offset: below 2^62");
   rules.that(detail.size() <= kDetailBytesMax, "detail: at most 4096 bytes");
   if (!rules.hold()) return {};
   return {static_cast<RefusalKind>(table.kind()), table.event(), raft::Offset{table.offset()}, std::string(detail)};
+}
+
+TopicChanged decode_outcome(const fbs::TopicChanged& table, Rules& rules) {
+  std::array<Setting, 4> settings;
+  rules.that(table.what() >= fbs::TopicWhat::created && table.what() <= fbs::TopicWhat::removed, "what: a known one");
+  rules.that(table.settings()->size() == settings.size(), "settings: four");
+  rules.that(well_placed(table.settings()->Data(), kAlignment), "settings: aligned");
+  rules.number(table.first_offset(), "first offset: below 2^62");
+  rules.number(table.next_offset(), "next offset: below 2^62");
+  rules.number(table.bytes(), "bytes: below 2^62");
+  rules.number(table.last_time_ms(), "time: below 2^62");
+  if (!rules.hold()) return {};
+  for (flatbuffers::uoffset_t i = 0; i < settings.size(); ++i) {
+    const auto* setting = table.settings()->Get(i);
+    settings[i] = {static_cast<Setting::Kind>(setting->kind()), setting->value()};
+    rules.that(settings[i].kind >= Setting::Kind::unset && settings[i].kind <= Setting::Kind::value,
+               "setting: a known kind");
+    rules.that((settings[i].kind == Setting::Kind::value) == (settings[i].value != 0),
+               "setting: a value where it has one");
+    rules.number(settings[i].value, "setting: below 2^62");
+  }
+  return {static_cast<TopicWhat>(table.what()),
+          TopicSettings::from(settings),
+          raft::Offset{table.first_offset()},
+          raft::Offset{table.next_offset()},
+          table.bytes(),
+          table.last_time_ms()};
 }
 
 }  // namespace
@@ -109,6 +149,9 @@ std::expected<ForwardReply, Error> decode_reply(const Payload& payload) {
       break;
     case fbs::Outcome::Refused:
       reply.outcome = decode_outcome(*table->outcome_as_Refused(), rules);
+      break;
+    case fbs::Outcome::TopicChanged:
+      reply.outcome = decode_outcome(*table->outcome_as_TopicChanged(), rules);
       break;
     case fbs::Outcome::NONE:
     default:

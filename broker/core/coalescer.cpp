@@ -73,6 +73,13 @@ raft::Proposal Coalescer::encode(const std::vector<WriteJob>& jobs) {
     }
     proposal.command = raft::Command::publish;
     proposal.data = wire::merge(requests, time_ms);
+  } else if (std::holds_alternative<wire::TopicChange>(jobs.front().request)) {
+    wire::TopicEntry entry{.time_ms = time_ms, .changes = {}};
+    for (const auto& job : jobs) {
+      entry.changes.push_back(std::get<wire::TopicChange>(job.request));
+    }
+    proposal.command = raft::Command::topic;
+    proposal.data = wire::encode(entry);
   } else {
     wire::DedupEntry entry{.time_ms = time_ms, .claims = {}};
     for (const auto& job : jobs) {

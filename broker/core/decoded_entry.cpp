@@ -30,6 +30,8 @@ template <class Decoded>
       return to_content(wire::PublishView::verify(entry.data));
     case raft::Command::dedup:
       return to_content(wire::decode_dedup(entry.data));
+    case raft::Command::topic:
+      return to_content(wire::decode_topic(entry.data));
     case raft::Command::config:
       return to_content(wire::decode_config(entry.data));
     case raft::Command::retain:
@@ -54,6 +56,9 @@ std::uint64_t DecodedEntry::time_ms() const {
   }
   if (const auto* floors = retain()) {
     return floors->time_ms;
+  }
+  if (const auto* changes = topic()) {
+    return changes->time_ms;
   }
   if (const auto* reports = digest()) {
     return reports->time_ms;

@@ -19,6 +19,7 @@ static_assert(std::endian::native == std::endian::little, "numbers are hashed an
 constexpr std::uint64_t kPublished = 1;
 constexpr std::uint64_t kClaimed = 2;
 constexpr std::uint64_t kRefused = 3;
+constexpr std::uint64_t kTopicChanged = 4;
 
 void put(std::string& out, std::uint64_t number) {
   std::array<char, sizeof number> bytes;
@@ -63,6 +64,12 @@ struct Decision {
     put(out, refused.event);
     put(out, refused.offset.value);
   }
+  void operator()(const wire::TopicChanged& changed) const {
+    put(out, kTopicChanged);
+    put(out, static_cast<std::uint64_t>(changed.what));
+    put(out, changed.first_offset.value);
+    put(out, changed.next_offset.value);
+  }
 };
 
 constexpr std::size_t kHeadNumbers = 4;
@@ -86,6 +93,9 @@ void Digest::applied(const DecodedEntry& entry, const Applied& applied, const St
   put(said, state.topic_count());
   put(said, state.time_ms());
   put(said, state.first_index().value);
+  if (state.settings_digest() != 0) {
+    put(said, state.settings_digest());
+  }
   const std::array<std::string_view, 1> parts{said};
   value_ = wire::checksum_of(parts);
   index_ = entry.index;

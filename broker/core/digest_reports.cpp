@@ -47,6 +47,12 @@ void HeardReports::hear(raft::NodeId node, const raft::StateReport& report) {
   }
 }
 
+void HeardReports::forget(raft::Index index) {
+  for (auto& [node, heard] : heard_) {
+    std::erase_if(heard, [index](const raft::StateReport& one) { return one.index == index; });
+  }
+}
+
 std::optional<std::uint64_t> HeardReports::at(raft::NodeId node, raft::Index index) const {
   const auto place = heard_.find(node);
   if (place == heard_.end()) {

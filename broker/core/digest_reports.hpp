@@ -31,6 +31,8 @@ class HeardReports {
   [[nodiscard]] std::optional<std::uint64_t> at(raft::NodeId node, raft::Index index) const;
   /// Of the members of `config` that have reported as of `index`, nodes ascending.
   [[nodiscard]] std::vector<wire::Report> as_of(raft::Index index, const wire::ConfigEntry& config) const;
+  /// What was said as of there: those who can still be asked will say it again.
+  void forget(raft::Index index);
   void clear() { heard_.clear(); }
 
  private:

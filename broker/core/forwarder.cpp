@@ -17,12 +17,18 @@ constexpr std::uint64_t kRetryAfterUs = 50'000;
 }
 
 [[nodiscard]] raft::Command command_of(const WriteJob& job) {
+  if (std::holds_alternative<wire::TopicChange>(job.request)) {
+    return raft::Command::topic;
+  }
   return std::holds_alternative<wire::PublishView>(job.request) ? raft::Command::publish : raft::Command::dedup;
 }
 
 [[nodiscard]] raft::Bytes encode_request(const WriteJob& job) {
   if (const auto* events = std::get_if<wire::PublishView>(&job.request)) {
     return events->bytes();
+  }
+  if (const auto* change = std::get_if<wire::TopicChange>(&job.request)) {
+    return wire::encode(wire::TopicEntry{.time_ms = 0, .changes = {*change}});
   }
   return wire::encode(wire::DedupEntry{.time_ms = 0, .claims = {std::get<wire::Claim>(job.request)}});
 }

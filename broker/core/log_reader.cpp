@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 namespace {
@@ -132,7 +133,7 @@ std::expected<ReadStart, StartError> LogReader::start(const Selector& selector, 
     topic = state_.topic_id(*name);
     if (topic) {
       const TopicInfo info = state_.topic_info(*topic);
-      start.topic_exists = true;
+      start.topic_exists = !state_.is_removed(*topic);
       start.first_offset = info.first_offset;
       start.next_offset = info.next_offset;
     }
@@ -235,7 +236,7 @@ raft::Position LogReader::removed_to(const std::vector<raft::TopicId>& topics) c
 
 std::optional<RemovedRange> LogReader::removed_under(const BatchRead& read) const {
   const raft::Position known = std::max(read.batch.next.after, read.batch.next.gap_told);
-  if (known >= state_.some_removed_to()) {
+  if (known >= state_.some_removed_to() || raft::is_mutated(raft::Mutant::gap_untold)) {
     return std::nullopt;
   }
   const raft::Position removed = removed_to(read.topics);

@@ -44,6 +44,9 @@ void Node::publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone do
 void Node::claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done) {
   impl_->claim(std::move(claim), timeout_ms, std::move(done));
 }
+void Node::change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done) {
+  impl_->change_topic(std::move(change), timeout_ms, std::move(done));
+}
 
 std::expected<ReadStart, StartError> Node::start_read(const Selector& selector, const From& from) const {
   return impl_->start_read(selector, from);

@@ -110,6 +110,8 @@ class Node {
   /// `request`: a finished PublishBuilder's bytes with one request. Answered within timeout_ms.
   void publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done);
   void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
+  /// Creates a topic, changes its settings or removes it (docs/decisions/0016).
+  void change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done);
 
   // --- reading (this node's applied prefix)
   [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;

@@ -201,6 +201,7 @@ void Node::Impl::verify(std::uint32_t timeout_ms, VerifyDone done) {
                                .deadline_us = deadline(timeout_ms),
                                .done = std::move(done)};
   digest_.want(verification_->target);
+  heard_reports_.forget(verification_->target);
   answer_verify();
 }
 

@@ -51,6 +51,7 @@ class Node::Impl {
   // --- writing (node_writes.cpp)
   void publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone done);
   void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
+  void change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done);
 
   // --- reading (node_reads.cpp)
   [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
@@ -125,6 +126,7 @@ class Node::Impl {
   [[nodiscard]] std::set<raft::NodeId> members_without_data() const;
   /// A drained leader looks for somebody to take over.
   void tend_service();
+  void tend_space();
   /// Leader: proposes that what has outlived its retention goes.
   void tend_retention();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
@@ -199,10 +201,11 @@ class Node::Impl {
   void submit(WriteJob job);
   void give_back(WriteJob job);
   [[nodiscard]] std::optional<wire::Refused> admit(std::size_t bytes) const;
-  void accept(std::variant<wire::PublishView, wire::Claim> request, Origin origin, std::uint32_t timeout_ms,
-              OutcomeDone done);
+  void accept(WriteRequest request, Origin origin, std::uint32_t timeout_ms, OutcomeDone done);
   [[nodiscard]] std::size_t pending() const;
-  [[nodiscard]] std::optional<std::string> unknown_topic(const wire::PublishView& request) const;
+  /// Leader: topics are not created by publishing, and this is one that would.
+  [[nodiscard]] std::optional<wire::Refused> refuse_unknown_topic(const WriteJob& job) const;
+  [[nodiscard]] Repeatable repeatable(const WriteRequest& request) const;
 
   void answer_applied_waits();
   [[nodiscard]] LogOutline outline(const std::vector<raft::Entry>& entries) const;
@@ -263,7 +266,8 @@ class Node::Impl {
   std::map<raft::NodeId, SetBack> set_back_;
   std::map<std::string, std::string> addresses_;  ///< by name: what the network was told
   bool drained_ = false;                          ///< by an operator
-  Peers peers_;                                   ///< the latest hello of each peer that is connected
+  storage::DiskSpace seen_space_ = storage::DiskSpace::enough;
+  Peers peers_;  ///< the latest hello of each peer that is connected
   /// Nodes of this cluster that are no members, and were sent away for it: they can be added. At most kStrangersMax.
   Peers strangers_;
   std::set<raft::NodeId> to_be_founded_;  ///< empty members that CONFIG names: they get Found until they speak Raft

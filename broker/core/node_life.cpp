@@ -280,6 +280,7 @@ void Node::Impl::tick() {
     tend_members();
     tend_digests();
     tend_service();
+    tend_space();
   }
   if (ticks_ % kTicksPerRetention == 0) {
     tend_retention();

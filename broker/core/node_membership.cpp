@@ -119,11 +119,12 @@ void Node::Impl::change_members(const MemberChange& change, std::uint32_t timeou
 }
 
 const wire::Hello* Node::Impl::heard(raft::NodeId node) const {
-  if (const auto peer = peers_.find(node); peer != peers_.end()) {
-    return &peer->second;
+  // Who is connected may be gone already, and the next life of its disk have been sent away since.
+  if (const auto stranger = strangers_.find(node); stranger != strangers_.end()) {
+    return &stranger->second;
   }
-  const auto stranger = strangers_.find(node);
-  return stranger == strangers_.end() ? nullptr : &stranger->second;
+  const auto peer = peers_.find(node);
+  return peer == peers_.end() ? nullptr : &peer->second;
 }
 
 std::set<raft::NodeId> Node::Impl::members_without_data() const {

@@ -63,6 +63,7 @@ std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) {
     return std::unexpected("'" + hello.node + "' is no member here");
   }
   if (known != nullptr && !hello.cluster_id.empty() && known->incarnation != hello.incarnation && has_leader) {
+    remember_stranger(hello);
     return std::unexpected("'" + hello.node +
                            "' comes with another data folder than the member of that name; "
                            "it must be removed and admitted anew");
@@ -296,8 +297,15 @@ void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {
       return;
     }
     accept(std::move(entry->claims.front()), Origin::forwarded, forward.timeout_ms, std::move(answer));
+  } else if (forward.command == raft::Command::topic) {
+    auto entry = wire::decode_topic(forward.request);
+    if (!entry || entry->changes.size() != 1) {
+      malformed(entry ? "a forwarded change must be of one topic" : entry.error().text);
+      return;
+    }
+    accept(std::move(entry->changes.front()), Origin::forwarded, forward.timeout_ms, std::move(answer));
   } else {
-    malformed("only publishes and claims are forwarded");
+    malformed("only publishes, claims and changes of topics are forwarded");
   }
 }
 

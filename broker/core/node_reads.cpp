@@ -85,14 +85,16 @@ std::vector<TopicInfo> Node::Impl::topics() const {
   std::vector<TopicInfo> infos;
   infos.reserve(state_.topic_count());
   for (std::uint64_t i = 0; i < state_.topic_count(); ++i) {
-    infos.push_back(state_.topic_info(raft::TopicId{i}));
+    if (!state_.is_removed(raft::TopicId{i})) {
+      infos.push_back(state_.topic_info(raft::TopicId{i}));
+    }
   }
   std::ranges::sort(infos, {}, &TopicInfo::name);
   return infos;
 }
 
 std::optional<TopicInfo> Node::Impl::topic(std::string_view name) const {
-  const auto known = state_.topic_id(name);
+  const auto known = state_.live_topic(name);
   return known ? std::optional(state_.topic_info(*known)) : std::nullopt;
 }
 
@@ -162,6 +164,15 @@ void Node::Impl::outline_events(const DecodedEntry& entry, EntryOutline& outline
     for (const auto& claim : dedup->claims) {
       if (outline.events.size() < kOutlineEventsMax) {
         outline.events.push_back({.topic = claim.topic, .id = claim.id, .offset = std::nullopt, .duplicate = false});
+      }
+    }
+    return;
+  }
+  if (const auto* changed = entry.topic()) {
+    outline.event_count = static_cast<std::uint32_t>(changed->changes.size());
+    for (const auto& change : changed->changes) {
+      if (outline.events.size() < kOutlineEventsMax) {
+        outline.events.push_back({.topic = change.topic, .id = {}, .offset = std::nullopt, .duplicate = false});
       }
     }
     return;

@@ -4,6 +4,7 @@
 
 #include "broker/core/configuration.hpp"
 #include "broker/core/node_impl.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 
@@ -137,7 +138,9 @@ void Node::Impl::trim_log() {
   const std::uint64_t kept = std::min(config_.log_entries_kept, newest.value);
   const raft::Index offered_behind = std::min(raft::Index{newest.value - kept}, disk_.snapshot_index());
   replica_->compact(std::max(disk_.first_index().prev(), offered_behind));
-  const raft::Index needed = checkpoints_.first_needed(disk_.snapshot_index());
+  const raft::Index needed = raft::is_mutated(raft::Mutant::dropped_ahead)
+                                 ? state_.first_index()
+                                 : checkpoints_.first_needed(disk_.snapshot_index());
   if (needed > disk_.first_index() && !dropping_) {
     dropping_ = true;
     disk_.drop_before(needed, [this, alive = std::weak_ptr(alive_)](const std::expected<void, storage::Error>& result) {

@@ -101,7 +101,7 @@ Counters Node::Impl::counters() const {
     counters.disk_write_us_p99 = replica_->disk_write_us_p99();
   }
   counters.forwarded = forwarder_.forwarded();
-  counters.topics = state_.topic_count();
+  counters.topics = state_.live_topic_count();
   counters.ids = state_.ids().size();
   counters.ids_bytes = state_.ids().memory_bytes();
   counters.pending_requests = pending();

@@ -26,19 +26,14 @@ void Node::Impl::claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone 
   accept(std::move(claim), Origin::local, timeout_ms, std::move(done));
 }
 
-void Node::Impl::accept(std::variant<wire::PublishView, wire::Claim> request, Origin origin, std::uint32_t timeout_ms,
-                        OutcomeDone done) {
-  const auto* events = std::get_if<wire::PublishView>(&request);
-  if (events != nullptr && !config_.topics_auto_create) {
-    if (const auto unknown = unknown_topic(*events)) {
-      done(refusal(wire::RefusalKind::no_topic,
-                   "topic '" + *unknown + "' not found; create it with PUT /v1/topics/" + *unknown));
-      return;
-    }
-  }
-  const bool repeatable = events == nullptr || events->every_event_has_id();
+void Node::Impl::change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done) {
+  accept(std::move(change), Origin::local, timeout_ms, std::move(done));
+}
+
+void Node::Impl::accept(WriteRequest request, Origin origin, std::uint32_t timeout_ms, OutcomeDone done) {
+  const Repeatable twice = repeatable(request);
   WriteJob job{.request = std::move(request),
-               .repeatable = repeatable ? Repeatable::yes : Repeatable::no,
+               .repeatable = twice,
                .origin = origin,
                .deadline_us = deadline(timeout_ms),
                .done = nullptr};
@@ -87,21 +82,66 @@ std::optional<wire::Refused> Node::Impl::admit(std::size_t bytes) const {
   return std::nullopt;
 }
 
+/// Once each time it runs out: if nobody has room, leadership must not go round in a circle.
+void Node::Impl::tend_space() {
+  const storage::DiskSpace space = disk_.space();
+  if (space == std::exchange(seen_space_, space)) {
+    return;
+  }
+  const bool has_room = space == storage::DiskSpace::enough;
+  if (events_.notice) {
+    events_.notice(has_room ? "there is room on the disk again: writes are taken"
+                            : "the disk has no room for the next part of the log: writes are refused until there is");
+  }
+  if (!has_room && replica_ && replica_->leads()) {
+    replica_->transfer_leadership();
+    settle();
+  }
+}
+
 std::size_t Node::Impl::pending() const {
   return forwarder_.pending() + (coalescer_ ? coalescer_->pending() : 0);
 }
 
-std::optional<std::string> Node::Impl::unknown_topic(const wire::PublishView& request) const {
-  for (const auto topic : request.topics()) {
-    if (!state_.topic_id(topic)) {
-      return std::string(topic);
-    }
+/// A change of a topic that is made again after somebody else's would undo that.
+Repeatable Node::Impl::repeatable(const WriteRequest& request) const {
+  if (std::holds_alternative<wire::TopicChange>(request)) {
+    return Repeatable::no;
   }
-  return std::nullopt;
+  const auto* events = std::get_if<wire::PublishView>(&request);
+  const bool again =
+      events == nullptr ||
+      (events->every_event_has_id() &&
+       std::ranges::all_of(events->topics(), [this](std::string_view topic) { return state_.remembers_ids(topic); }));
+  return again ? Repeatable::yes : Repeatable::no;
+}
+
+/// The leader alone can tell, and only once it has applied what others led before it.
+std::optional<wire::Refused> Node::Impl::refuse_unknown_topic(const WriteJob& job) const {
+  const auto* events = std::get_if<wire::PublishView>(&job.request);
+  if (events == nullptr || config_.topics_auto_create) {
+    return std::nullopt;
+  }
+  const auto unknown =
+      std::ranges::find_if(events->topics(), [this](std::string_view topic) { return !state_.live_topic(topic); });
+  if (unknown == events->topics().end()) {
+    return std::nullopt;
+  }
+  const std::string name(*unknown);
+  const raft::Raft& raft = replica_->raft();
+  if (raft.term_at(state_.applied_index()) != raft.current_term()) {
+    return refusal(wire::RefusalKind::overloaded, "the leader is new and does not know yet whether topic '" + name +
+                                                      "' exists; nothing was stored, try again");
+  }
+  return refusal(wire::RefusalKind::no_topic, "topic '" + name + "' not found; create it with PUT /v1/topics/" + name);
 }
 
 void Node::Impl::submit(WriteJob job) {
   if (replica_ && replica_->leads()) {
+    if (auto refused = refuse_unknown_topic(job)) {
+      job.answer(*std::move(refused));
+      return;
+    }
     coalescer_->submit(std::move(job));
   } else {
     give_back(std::move(job));
@@ -113,7 +153,7 @@ void Node::Impl::give_back(WriteJob job) {
   if (job.origin == Origin::forwarded) {
     job.refuse(wire::RefusalKind::not_leader, "not the leader");
   } else if (replica_ && replica_->leads()) {
-    coalescer_->submit(std::move(job));
+    submit(std::move(job));
   } else {
     forwarder_.submit(std::move(job));
   }

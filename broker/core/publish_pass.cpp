@@ -64,10 +64,10 @@ std::expected<std::vector<StateMachine::PublishPass::Finding>, wire::Refused> St
 std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::PublishPass::check_id(
     const wire::RequestView& request, std::uint32_t ordinal) {
   const auto id = events_.id(ordinal);
-  if (id.empty()) {
+  const std::uint32_t number = events_.topic_number(ordinal);
+  if (id.empty() || !state_.remembers_ids(events_.topics()[number])) {
     return Finding{};
   }
-  const std::uint32_t number = events_.topic_number(ordinal);
   const auto source = events_.source(ordinal);
   const auto known = state_.match(hashes_[ordinal], events_.topics()[number], source, id, earlier_);
   if (known && !(raft::is_mutated(raft::Mutant::dedup_before_entry) && known->entry == entry_)) {
@@ -174,8 +174,8 @@ void StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
                        .storing = wire::Storing::stored};
   ++part->second.count;
   part->second.bytes += static_cast<std::uint32_t>(events_.body_size(ordinal));
-  ++stored_;
-  if (!events_.id(ordinal).empty()) {
+  part->second.last = stored_++;
+  if (!events_.id(ordinal).empty() && state_.remembers_ids(events_.topics()[number])) {
     const storage::IdPlace place{.log_index = entry_->index, .ordinal = ordinal};
     state_.ids_.insert(hashes_[ordinal], place);
     state_.delta_.add(hashes_[ordinal], place, DeltaWriter::Kind::event);
@@ -199,8 +199,11 @@ void StateMachine::PublishPass::finish() {
                         .skipped = std::move(skipped_),
                         .topics = {}};
   for (const auto& [number, part] : parts_) {
-    row.topics.push_back(
-        {.topic = part.topic, .first_offset = part.first_offset, .count = part.count, .bytes = part.bytes});
+    row.topics.push_back({.topic = part.topic,
+                          .first_offset = part.first_offset,
+                          .count = part.count,
+                          .bytes = part.bytes,
+                          .last = part.last});
     applied_.topics.push_back(part.topic);
     state_.topics_[part.topic.value].last_time_ms = state_.time_ms_;
   }

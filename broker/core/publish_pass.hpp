@@ -32,6 +32,7 @@ class StateMachine::PublishPass {
     raft::Offset first_offset;
     std::uint32_t count = 0;
     std::uint32_t bytes = 0;
+    std::uint32_t last = 0;  ///< of what the entry stored, the number of this topic's latest
   };
 
   wire::Outcome decide(const wire::RequestView& request);

@@ -107,6 +107,8 @@ struct TopicInfo {
   raft::Offset first_offset;
   raft::Offset next_offset;
   std::uint64_t last_time_ms = 0;  ///< 0 = no event yet
+  wire::TopicSettings settings;    ///< as they were set
+  std::uint64_t bytes = 0;         ///< of the bodies that are kept
 };
 
 }  // namespace weir::broker

@@ -12,7 +12,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "images are written as the numbers lie in memory");
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kMagicSize = 4;
 constexpr std::size_t kHeadSize = 16;
 constexpr char kRow = 1;
@@ -60,6 +60,7 @@ void DeltaWriter::add(const storage::EntryRow& row) {
     put(records_, static_cast<std::uint32_t>(part.topic.value));
     put(records_, part.count);
     put(records_, part.bytes);
+    put(records_, part.last);
     put(records_, part.first_offset.value);
   }
 }
@@ -99,8 +100,9 @@ std::expected<ImageReader, std::string> ImageReader::open(std::string_view image
   if (reader.text(kMagicSize) != magic) {
     return std::unexpected("not a " + std::string(magic) + " image");
   }
-  if (const auto version = reader.u16(); version != kVersion || reader.u16() != 0) {
-    return std::unexpected("version " + std::to_string(version) + " is not known here; run a newer weir");
+  reader.version_ = reader.u16();
+  if (reader.version_ == 0 || reader.version_ > kVersion || reader.u16() != 0) {
+    return std::unexpected("version " + std::to_string(reader.version_) + " is not known here; run a newer weir");
   }
   return reader;
 }
@@ -147,6 +149,7 @@ void ImageWriter::number(T value) {
   put(bytes_, value);
 }
 
+template void ImageWriter::number(std::uint8_t);
 template void ImageWriter::number(std::uint16_t);
 template void ImageWriter::number(std::uint32_t);
 template void ImageWriter::number(std::uint64_t);

@@ -2,26 +2,27 @@
 //
 // Numbers are little-endian. Both kinds begin alike; the checksum is XXH3-64 of all that follows it:
 //
-//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16 = 1    14 zero u16
+//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16 = 2    14 zero u16
 //
-// WSTM, the small tables, whole:
+// WSTM, the small tables, whole (version 1 has no settings, and is read):
 //
 //     16 applied index u64      24 log time u64, ms         32 last position u64
 //     40 first index u64: the log before it is needed by nothing   48 claims before u64 (wire::RetainEntry)
 //     56 count of topics u32, then for each, in order of creation:
 //        size of the name u16, name, time of its last event u64, first offset u64, removed to u64 (a position),
-//        next offset u64
+//        next offset u64, what follows u8: 1 age, 2 bytes, 4 count, 8 dedup: a u64 each, 0 = off, what is not there is
+//        not set; 16 claims made by entries before this u64 (a log index) went with the topic; 32 the topic is removed
 //
-// WSTD, what entries added, as records in log order, each after its kind:
+// WSTD, what entries added, as records in log order, each after its kind (version 1 has no last, and is read):
 //
 //     u8 1  a row: log index u64, first position u64, time u64, stored u32,
 //           count of skipped u32, then so many u32; count of topics u32, then so many {topic u32, count u32,
-//           bytes of bodies u32, first offset u64}
+//           bytes of bodies u32, last u32 (storage::TopicPart), first offset u64}
 //     u8 2  from here on ids are of the entry with this log index: u64
 //     u8 3  an event's id: high u64, low u64, ordinal u32 (21 bytes with its kind)
 //     u8 4  a claim's: the same
 //
-// Ids of an entry stand before its row. A reader of version 1 refuses every other version, kind and byte left over.
+// Ids of an entry stand before its row. A reader refuses every later version, and every other kind and byte left over.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +56,7 @@ class DeltaWriter {
 /// false.
 class ImageReader {
  public:
-  /// Checks what both kinds begin with.
+  /// Checks what both kinds begin with. Later versions are refused.
   [[nodiscard]] static std::expected<ImageReader, std::string> open(std::string_view image, std::string_view magic);
 
   [[nodiscard]] std::uint8_t u8() { return number<std::uint8_t>(); }
@@ -66,6 +67,7 @@ class ImageReader {
   /// A count of things of at least `size` bytes each: more than can follow are none.
   [[nodiscard]] std::uint32_t count(std::size_t size);
   [[nodiscard]] bool at_end() const { return rest_.empty() || broken_; }
+  [[nodiscard]] std::uint16_t version() const { return version_; }
   /// Everything that was asked for was there, and nothing is left.
   [[nodiscard]] bool whole() const { return rest_.empty() && !broken_; }
 
@@ -75,6 +77,7 @@ class ImageReader {
   T number();
 
   std::string_view rest_;
+  std::uint16_t version_ = 0;
   bool broken_ = false;
 };
 

@@ -56,13 +56,15 @@ std::vector<storage::IdHash> StateMachine::id_hashes(const wire::PublishView& ev
 
 std::vector<raft::Index> StateMachine::lookups(const DecodedEntry& entry) const {
   std::vector<raft::Index> indexes;
-  const auto add = [this, &indexes](storage::IdHash hash) {
+  const std::uint64_t now_ms = std::max(time_ms_, entry.time_ms());
+  const auto add = [this, &indexes, now_ms](storage::IdHash hash, std::string_view topic) {
     // Most ids are new: asking first costs less than an empty list.
     if (!ids_.may_contain(hash)) {
       return;
     }
+    const raft::Index first = first_remembered(topic, now_ms);
     for (const auto& place : ids_.find(hash)) {
-      if (place.log_index >= first_index_) {
+      if (place.log_index >= first) {
         indexes.push_back(place.log_index);
       }
     }
@@ -71,12 +73,12 @@ std::vector<raft::Index> StateMachine::lookups(const DecodedEntry& entry) const 
     const auto hashes = id_hashes(*events);
     for (std::uint32_t i = 0; i < events->event_count(); ++i) {
       if (!events->id(i).empty()) {
-        add(hashes[i]);
+        add(hashes[i], events->topics()[events->topic_number(i)]);
       }
     }
   } else if (const auto* dedup = entry.dedup()) {
     for (const auto& claim : dedup->claims) {
-      add(hash_of(claim.topic, claim.source, claim.id));
+      add(hash_of(claim.topic, claim.source, claim.id), claim.topic);
     }
   }
   std::ranges::sort(indexes);
@@ -99,6 +101,10 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
     for (std::uint32_t i = 0; i < dedup->claims.size(); ++i) {
       applied.outcomes.emplace_back(claim(dedup->claims[i], entry->index, i, with_this));
     }
+  } else if (const auto* changes = entry->topic()) {
+    for (const auto& topic_change : changes->changes) {
+      applied.outcomes.push_back(change(topic_change));
+    }
   } else if (const auto* config = std::get_if<wire::ConfigEntry>(&entry->content)) {
     applied.config = *config;
   } else if (const auto* floors = entry->retain()) {
@@ -114,8 +120,9 @@ std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std
   if (!ids_.may_contain(hash)) {
     return std::nullopt;
   }
+  const raft::Index first = first_remembered(topic, time_ms_);
   for (const auto& place : ids_.find(hash)) {
-    if (place.log_index < first_index_) {
+    if (place.log_index < first) {
       continue;
     }
     Match found{.place = place, .entry = earlier(place.log_index)};
@@ -157,8 +164,14 @@ wire::Claimed StateMachine::describe(const Match& match) const {
   return {.state = wire::ClaimState::claimed_before, .original = claimed};
 }
 
-wire::Claimed StateMachine::claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal,
+wire::Outcome StateMachine::claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal,
                                   const EntrySource& earlier) {
+  if (!remembers_ids(claim.topic)) {
+    return wire::Refused{.kind = wire::RefusalKind::conflict,
+                         .event = 0,
+                         .offset = {},
+                         .detail = "topic '" + claim.topic + "' remembers no ids (its dedup is off)"};
+  }
   if (const auto found =
           match(hash_of(claim.topic, claim.source, claim.id), claim.topic, claim.source, claim.id, earlier)) {
     return describe(*found);
@@ -172,36 +185,14 @@ wire::Claimed StateMachine::claim(const wire::Claim& claim, raft::Index index, s
   }
   wire::EventResult now;
   now.time_ms = time_ms_;
-  return {.state = wire::ClaimState::claimed_now, .original = now};
-}
-
-raft::TopicId StateMachine::topic_for(std::string_view name) {
-  if (const auto known = topic_id(name)) {
-    return *known;
-  }
-  const raft::TopicId created{topics_.size()};
-  topics_.push_back({.name = std::string(name), .last_time_ms = 0, .first_offset = {}, .removed_to = {}});
-  topic_ids_.emplace(name, created);
-  return created;
-}
-
-std::optional<raft::TopicId> StateMachine::topic_id(std::string_view name) const {
-  const auto place = topic_ids_.find(name);
-  return place == topic_ids_.end() ? std::nullopt : std::optional(place->second);
-}
-
-TopicInfo StateMachine::topic_info(raft::TopicId topic) const {
-  const auto& known = topics_[topic.value];
-  return {.name = known.name,
-          .first_offset = known.first_offset,
-          .next_offset = events_.next_offset(topic),
-          .last_time_ms = known.last_time_ms};
+  return wire::Claimed{.state = wire::ClaimState::claimed_now, .original = now};
 }
 
 std::vector<raft::Index> StateMachine::candidates(const wire::Claim& id) const {
   std::vector<raft::Index> indexes;
+  const raft::Index first = first_remembered(id.topic, time_ms_);
   for (const auto& place : ids_.find(hash_of(id.topic, id.source, id.id))) {
-    if (place.log_index >= first_index_) {
+    if (place.log_index >= first) {
       indexes.push_back(place.log_index);
     }
   }

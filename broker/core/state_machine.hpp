@@ -25,7 +25,7 @@ namespace weir::broker {
 
 /// What applying one entry did.
 struct Applied {
-  std::vector<wire::Outcome> outcomes;      ///< one per request (PUBLISH) or claim (DEDUP)
+  std::vector<wire::Outcome> outcomes;      ///< one per request (PUBLISH), claim (DEDUP) or change (TOPIC)
   std::vector<raft::TopicId> topics;        ///< that got events
   std::uint64_t stored = 0;                 ///< events
   std::uint64_t duplicates = 0;             ///< events
@@ -76,7 +76,18 @@ class StateMachine {
   /// Log time of the last entry that carried one; never falls.
   [[nodiscard]] std::uint64_t time_ms() const { return time_ms_; }
 
+  // --- topics (state_machine_topics.cpp). One that was removed keeps its number, so that its offsets go on if it comes
+  // back.
   [[nodiscard]] std::optional<raft::TopicId> topic_id(std::string_view name) const;
+  /// Of a topic that was not removed.
+  [[nodiscard]] std::optional<raft::TopicId> live_topic(std::string_view name) const;
+  [[nodiscard]] bool is_removed(raft::TopicId topic) const { return topics_[topic.value].removed; }
+  [[nodiscard]] const wire::TopicSettings& settings(raft::TopicId topic) const { return topics_[topic.value].settings; }
+  /// Ids published to this topic are told again.
+  [[nodiscard]] bool remembers_ids(std::string_view topic) const;
+  /// Of all settings and removals; 0 while there are none.
+  [[nodiscard]] std::uint64_t settings_digest() const { return settings_digest_; }
+  [[nodiscard]] std::size_t live_topic_count() const { return topics_.size() - removed_count_; }
   [[nodiscard]] const std::string& topic_name(raft::TopicId topic) const { return topics_[topic.value].name; }
   [[nodiscard]] std::size_t topic_count() const { return topics_.size(); }
   [[nodiscard]] TopicInfo topic_info(raft::TopicId topic) const;
@@ -91,12 +102,16 @@ class StateMachine {
     std::uint64_t last_time_ms = 0;
     raft::Offset first_offset;  ///< never falls; those below are not found, whatever is still in memory or on disk
     raft::Position removed_to;
+    wire::TopicSettings settings;
+    bool removed = false;
+    raft::Index claims_before;  ///< claims made by entries before this one went with the topic
   };
   /// An id that is in the log already: an event's, or a claim.
   struct Match {
     storage::IdPlace place;
     DecodedEntryPtr entry;
   };
+  enum class Presence : std::uint8_t { live = 1, removed = 2 };
   class PublishPass;
   friend class PublishPass;
 
@@ -107,18 +122,37 @@ class StateMachine {
   /// The offset, position and time that the event at `place` was given.
   [[nodiscard]] wire::EventResult original(const Match& match) const;
   [[nodiscard]] wire::Claimed describe(const Match& match) const;
-  /// Retention has not come by yet.
+  /// Neither retention nor the topic's window for ids has passed it.
   [[nodiscard]] bool is_kept(const Match& match) const;
+  /// Ids of this topic in entries before this one are not looked for as of log time `now_ms`. What it does not rule out
+  /// is_kept() decides.
+  [[nodiscard]] raft::Index first_remembered(std::string_view topic, std::uint64_t now_ms) const;
+  [[nodiscard]] bool is_in_window(const Topic& topic, const Match& match) const;
   void retain(const wire::RetainEntry& entry);
   void raise_floor(raft::TopicId topic, raft::Offset first_offset);
+  /// Floors have risen: the log, rows and ids follow.
+  void follow_floors();
+  wire::Outcome change(const wire::TopicChange& asked);
+  wire::TopicChanged set(raft::TopicId topic, const wire::TopicSettings& settings, wire::TopicWhat what);
+  wire::TopicChanged remove(raft::TopicId topic);
+  /// The only way a topic's settings and whether it is removed change: what is counted over all topics follows.
+  void amend(raft::TopicId topic, const wire::TopicSettings& settings, Presence presence);
+  void count_settings(const Topic& topic, std::uint64_t more);
   /// What the floors allow the log to forget.
   [[nodiscard]] raft::Index first_needed() const;
   void trim();
+  static void save_settings(const Topic& topic, ImageWriter& image);
+  static void restore_settings(Topic& topic, ImageReader& image);
   [[nodiscard]] std::expected<void, std::string> restore_row(ImageReader& image);
+<<<<<<< HEAD
   /// Adds it to `ids`, if it is of an entry that counts.
   void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind,
                   std::vector<storage::DedupIndex::Id>& ids);
   wire::Claimed claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const EntrySource& earlier);
+=======
+  void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind);
+  wire::Outcome claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const EntrySource& earlier);
+>>>>>>> main
   raft::TopicId topic_for(std::string_view name);
 
   raft::Index applied_index_;
@@ -130,6 +164,9 @@ class StateMachine {
   std::deque<raft::Index> claim_entries_;  ///< ascending: entries whose claims are kept
   std::vector<Topic> topics_;              ///< by TopicId
   std::map<std::string, raft::TopicId, std::less<>> topic_ids_;
+  std::uint64_t settings_digest_ = 0;
+  std::size_t removed_count_ = 0;
+  std::size_t dedup_set_count_ = 0;  ///< topics that remember ids otherwise than as long as their events
   storage::EventIndex events_;
   storage::DedupIndex ids_;
   DeltaWriter delta_;

@@ -3,6 +3,7 @@
 
 #include "broker/core/state_machine.hpp"
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 namespace {
@@ -16,13 +17,22 @@ constexpr std::size_t kRowsTrimmed = 256;
 bool StateMachine::is_kept(const Match& match) const {
   const auto* events = match.entry->publish();
   if (events == nullptr) {
-    return match.place.log_index >= claims_before_;
+    const auto topic = topic_id(match.entry->dedup()->claims[match.place.ordinal].topic);
+    return match.place.log_index >= claims_before_ &&
+           (!topic || (match.place.log_index >= topics_[topic->value].claims_before &&
+                       is_in_window(topics_[topic->value], match)));
   }
   const auto topic = topic_id(events->topics()[events->topic_number(match.place.ordinal)]);
   WEIR_CHECK(topic.has_value());
   const raft::Offset first = first_offset(*topic);
+  if (raft::is_mutated(raft::Mutant::id_outlives_event)) {
+    return true;
+  }
+  const bool dies_early = raft::is_mutated(raft::Mutant::id_dies_early);
   // The entry that is being applied has no row yet, and no floor can be above its events.
-  return first == raft::Offset{} || match.entry->index == applied_index_ || original(match).offset >= first;
+  return match.entry->index == applied_index_ ||
+         ((first == raft::Offset{} || original(match).offset >= (dies_early ? first.next() : first)) &&
+          is_in_window(topics_[topic->value], match));
 }
 
 void StateMachine::retain(const wire::RetainEntry& entry) {
@@ -35,6 +45,10 @@ void StateMachine::retain(const wire::RetainEntry& entry) {
   while (!claim_entries_.empty() && claim_entries_.front() < claims_before_) {
     claim_entries_.pop_front();
   }
+  follow_floors();
+}
+
+void StateMachine::follow_floors() {
   first_index_ = std::max(first_index_, first_needed());
   removed_to_ = events_.position_before(first_index_);
   ids_.forget_before(first_index_);
@@ -50,8 +64,8 @@ void StateMachine::raise_floor(raft::TopicId topic, raft::Offset first_offset) {
   WEIR_CHECK(row.has_value(), topic, last);
   const auto part = std::ranges::find(row->topics, topic, &storage::TopicPart::topic);
   WEIR_CHECK(part != row->topics.end());
-  // How topics alternate inside an entry only the entry knows.
-  const std::uint64_t in_row = row->topics.size() == 1 ? last - part->first_offset : row->stored_count - 1;
+  // How topics alternate inside an entry only the entry knows, but for where the last of a topic stands.
+  const std::uint64_t in_row = row->topics.size() == 1 ? last - part->first_offset : part->last;
   raised.first_offset = first_offset;
   events_.raise_floor(topic, first_offset);
   raised.removed_to = row->first_position + in_row;

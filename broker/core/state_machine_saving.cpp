@@ -7,9 +7,15 @@ namespace {
 
 /// A topic in WSTM without its name, a part and an id in WSTD: what their counts are held against.
 constexpr std::size_t kTopicBytesMin = 2 + 4 * 8;
-constexpr std::size_t kPartBytes = 20;
+constexpr std::size_t kPartBytesMin = 20;
 constexpr std::size_t kOrdinalBytes = 4;
+<<<<<<< HEAD
 constexpr std::size_t kIdBytes = 1 + 8 + 8 + 4;
+=======
+/// What follows a topic: settings are the bits below.
+constexpr unsigned kClaimsBefore = 16;
+constexpr unsigned kRemoved = 32;
+>>>>>>> main
 constexpr std::uint8_t kRow = 1;
 constexpr std::uint8_t kIdsOf = 2;
 
@@ -35,8 +41,43 @@ std::string StateMachine::save() const {
     image.number(topic.first_offset.value);
     image.number(topic.removed_to.value);
     image.number(events_.next_offset(raft::TopicId{i}).value);
+    save_settings(topic, image);
   }
   return image.finish(kStateMagic);
+}
+
+void StateMachine::save_settings(const Topic& topic, ImageWriter& image) {
+  const auto settings = topic.settings.in_order();
+  unsigned flags = topic.removed ? kRemoved : 0;
+  flags |= topic.claims_before != raft::Index{} ? kClaimsBefore : 0;
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    flags |= settings[i].kind != wire::Setting::Kind::unset ? 1U << i : 0;
+  }
+  image.number(static_cast<std::uint8_t>(flags));
+  for (const auto& setting : settings) {
+    if (setting.kind != wire::Setting::Kind::unset) {
+      image.number(setting.value);
+    }
+  }
+  if (topic.claims_before != raft::Index{}) {
+    image.number(topic.claims_before.value);
+  }
+}
+
+void StateMachine::restore_settings(Topic& topic, ImageReader& image) {
+  const unsigned flags = image.u8();
+  auto settings = topic.settings.in_order();
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    if ((flags & (1U << i)) != 0) {
+      const std::uint64_t value = image.u64();
+      settings[i] = {.kind = value == 0 ? wire::Setting::Kind::off : wire::Setting::Kind::value, .value = value};
+    }
+  }
+  topic.settings = wire::TopicSettings::from(settings);
+  if ((flags & kClaimsBefore) != 0) {
+    topic.claims_before = raft::Index{image.u64()};
+  }
+  topic.removed = (flags & kRemoved) != 0;
 }
 
 std::expected<void, std::string> StateMachine::restore(std::string_view state) {
@@ -57,6 +98,10 @@ std::expected<void, std::string> StateMachine::restore(std::string_view state) {
     topic.first_offset = raft::Offset{image->u64()};
     topic.removed_to = raft::Position{image->u64()};
     next_offsets.emplace_back(image->u64());
+    if (image->version() >= 2) {
+      restore_settings(topic, *image);
+    }
+    count_settings(topic, 1);
     some_removed_to_ = std::max(some_removed_to_, topic.removed_to);
     topic_ids_.emplace(topic.name, raft::TopicId{topics_.size()});
     topics_.push_back(std::move(topic));
@@ -105,11 +150,13 @@ std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
     row.skipped.push_back(image.u32());
   }
   std::uint64_t stored = 0;
-  for (std::uint32_t left = image.count(kPartBytes); left > 0; --left) {
+  for (std::uint32_t left = image.count(kPartBytesMin); left > 0; --left) {
     const raft::TopicId topic{image.u32()};
     const std::uint32_t count = image.u32();
     const std::uint32_t bytes = image.u32();
-    row.topics.push_back({.topic = topic, .first_offset = raft::Offset{image.u64()}, .count = count, .bytes = bytes});
+    const std::uint32_t last = image.version() < 2 ? row.stored_count - 1 : image.u32();
+    row.topics.push_back(
+        {.topic = topic, .first_offset = raft::Offset{image.u64()}, .count = count, .bytes = bytes, .last = last});
     stored += count;
   }
   if (row.log_index < first_index_) {

@@ -15,7 +15,8 @@
 
 namespace weir::broker {
 
-/// May the same write be handed over twice? Only if every event has an id: then the second time changes nothing.
+/// May the same write be handed over twice? Only if every event has an id that is remembered: then the second time
+/// changes nothing.
 enum class Repeatable : std::uint8_t { yes = 1, no = 2 };
 
 /// Where the client asked: here, or on another node that forwarded it.
@@ -30,8 +31,13 @@ inline constexpr const char* kHandedOver =
     "its "
     "ids";
 
+/// What a change of a topic takes in a TOPIC entry beside its name.
+inline constexpr std::size_t kTopicChangeBytes = 128;
+
+using WriteRequest = std::variant<wire::PublishView, wire::Claim, wire::TopicChange>;
+
 struct WriteJob {
-  std::variant<wire::PublishView, wire::Claim> request;
+  WriteRequest request;
   Repeatable repeatable = Repeatable::no;
   Origin origin = Origin::local;
   std::uint64_t deadline_us = 0;  ///< steady clock
@@ -42,6 +48,9 @@ struct WriteJob {
   [[nodiscard]] std::size_t bytes() const {
     if (const auto* events = std::get_if<wire::PublishView>(&request)) {
       return events->bytes().size();
+    }
+    if (const auto* change = std::get_if<wire::TopicChange>(&request)) {
+      return kTopicChangeBytes + change->topic.size();
     }
     const auto& claim = std::get<wire::Claim>(request);
     return kClaimOverheadBytes + claim.topic.size() + claim.source.size() + claim.id.size();

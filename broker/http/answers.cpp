@@ -122,6 +122,11 @@ Problem refusal_problem(const wire::Refused& refused, Retry retry) {
               .retry_after_ms = 5000};
     case too_large:
       return http::too_large(detail_or("the request is too large once encoded"));
+    case conflict:
+      return {.status = 409,
+              .type = "conflict",
+              .title = "The topic stays as it is",
+              .detail = detail_or("the topic's settings do not allow this")};
     case outcome_unknown:
       return http::outcome_unknown(refused, retry);
     case malformed:

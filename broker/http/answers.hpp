@@ -29,8 +29,12 @@ namespace weir::broker::http {
 [[nodiscard]] std::string claim_json(const wire::Claim& claim, const wire::Claimed& claimed, std::string_view epoch);
 [[nodiscard]] Response claim_response(const wire::Claim& claim, const wire::Outcome& outcome, std::string_view epoch);
 
-[[nodiscard]] std::string topic_json(const TopicInfo& topic);
-[[nodiscard]] std::string topics_json(const std::vector<TopicInfo>& topics);
+/// `limits`: what holds where a topic has no limits of its own.
+[[nodiscard]] std::string topic_json(const TopicInfo& topic, const RetentionLimits& limits);
+[[nodiscard]] std::string topics_json(const std::vector<TopicInfo>& topics, const RetentionLimits& limits);
+/// 201, 200, or the problem the outcome stands for.
+[[nodiscard]] Response topic_response(const std::string& topic, const wire::Outcome& outcome,
+                                      const RetentionLimits& limits);
 [[nodiscard]] std::string cluster_json(const NodeStatus& status, const Counters& counters);
 [[nodiscard]] std::string raft_log_json(const NodeStatus& status, const LogOutline& outline);
 [[nodiscard]] std::string verified_json(const Verified& verified);

@@ -53,25 +53,6 @@ void append_entry(std::string& out, const EntryOutline& entry) {
 
 }  // namespace
 
-std::string topic_json(const TopicInfo& topic) {
-  std::string json;
-  JsonObject object(json);
-  object.text("topic", topic.name).number("first_offset", topic.first_offset.value);
-  object.number("next_offset", topic.next_offset.value).number("events", topic.next_offset - topic.first_offset);
-  object.text_or_null("last_time", topic.last_time_ms == 0 ? std::string{} : format_time(topic.last_time_ms)).end();
-  return json;
-}
-
-std::string topics_json(const std::vector<TopicInfo>& topics) {
-  std::string json = R"({"topics":[)";
-  for (std::size_t i = 0; i < topics.size(); ++i) {
-    if (i > 0) json += ',';
-    json += topic_json(topics[i]);
-  }
-  json += "]}\n";
-  return json;
-}
-
 std::string cluster_json(const NodeStatus& status, const Counters& counters) {
   std::string json;
   JsonObject object(json);

@@ -1,67 +1,19 @@
 #include <algorithm>
 #include <utility>
 
-#include "broker/core/topic.hpp"
 #include "broker/http/answers.hpp"
-#include "broker/http/barrier.hpp"
 #include "broker/http/query.hpp"
+#include "broker/http/route_parts.hpp"
 #include "broker/http/routes.hpp"
 
 namespace weir::broker::http {
-
-namespace asio = boost::asio;
 
 namespace {
 
 constexpr std::uint32_t kLogLimitDefault = 50;
 constexpr std::uint32_t kLogLimitMax = 1000;
 
-Response json_response(std::string body) {
-  Response response{.content_type = "application/json", .body = std::move(body)};
-  response.add_header("Cache-Control", "no-store");
-  return response;
-}
-
-std::optional<Problem> refuse_parameters(const Request& request) {
-  const auto query = Query::parse(request.query, {});
-  if (query || request.query.empty()) return std::nullopt;
-  return bad_request("this route takes no parameters");
-}
-
-using Topics = std::vector<TopicInfo>;
-
-/// Those applied here; before it is said that there are none, or not the one of this name, all that is committed.
-asio::awaitable<std::expected<Topics, Problem>> known_topics(std::shared_ptr<Shard> shard, std::string name) {
-  Topics topics = co_await shard->gateway().topics();
-  const bool are_found =
-      name.empty() ? !topics.empty() : std::ranges::find(topics, name, &TopicInfo::name) != topics.end();
-  if (are_found) co_return topics;
-  auto passed = co_await pass_barrier(shard, shard->limits().publish_timeout_ms);
-  if (!passed) co_return std::unexpected(std::move(passed.error()));
-  topics = co_await shard->gateway().topics();
-  co_return topics;
-}
-
 }  // namespace
-
-Answer topics_route(std::shared_ptr<Shard> shard, SharedRequest request) {
-  if (const auto refused = refuse_parameters(*request)) co_return to_response(*refused);
-  const auto topics = co_await known_topics(shard, {});
-  if (!topics) co_return to_response(topics.error());
-  co_return json_response(topics_json(*topics));
-}
-
-Answer topic_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic) {
-  if (const auto refused = refuse_parameters(*request)) co_return to_response(*refused);
-  if (auto checked = check_topic(topic); !checked) co_return to_response(bad_request(std::move(checked.error())));
-  const auto topics = co_await known_topics(shard, topic);
-  if (!topics) co_return to_response(topics.error());
-  const auto found = std::ranges::find(*topics, topic, &TopicInfo::name);
-  if (found == topics->end()) {
-    co_return to_response(not_found("topic '" + topic + "' not found; the first publish creates it"));
-  }
-  co_return json_response(topic_json(*found) + '\n');
-}
 
 Answer cluster_route(std::shared_ptr<Shard> shard, SharedRequest request) {
   if (const auto refused = refuse_parameters(*request)) co_return to_response(*refused);

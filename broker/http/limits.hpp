@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "broker/core/retention.hpp"
 #include "wire/entry.hpp"
 
 namespace weir::broker {
@@ -31,6 +32,7 @@ struct HttpLimits {
   std::uint32_t handshake_timeout_ms = 10'000;  ///< WebSocket: close
   std::uint32_t stalled_write_ms = 60'000;      ///< subscriber accepted no byte: 1013
   std::uint32_t publish_timeout_ms = 5'000;     ///< `timeout` default; 503 or 504
+  RetentionLimits retention;                    ///< shown where a topic has no limits of its own
 };
 
 }  // namespace weir::broker

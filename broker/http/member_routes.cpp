@@ -6,8 +6,7 @@
 #include "broker/http/answers.hpp"
 #include "broker/http/json_check.hpp"
 #include "broker/http/json_text.hpp"
-#include "broker/http/publish_request.hpp"
-#include "broker/http/query.hpp"
+#include "broker/http/route_parts.hpp"
 #include "broker/http/routes.hpp"
 
 namespace weir::broker::http {
@@ -80,15 +79,9 @@ Problem problem_of(const ChangeRefusal& refusal) {
           .retry_after_ms = 500};
 }
 
-std::expected<std::uint32_t, Problem> timeout_of(const Request& request, const Shard& shard) {
-  const auto query = Query::parse(request.query, {"timeout"});
-  if (!query && !request.query.empty()) return std::unexpected(bad_request(query.error()));
-  return parse_timeout(query ? query->get("timeout") : std::nullopt, shard.limits().publish_timeout_ms);
-}
-
 Response json_response(std::string body, const NodeStatus& status) {
-  Response response{.content_type = "application/json", .body = std::move(body)};
-  response.add_header("Cache-Control", "no-store").add_header("Weir-Node", node_header(status));
+  Response response = http::json_response(std::move(body));
+  response.add_header("Weir-Node", node_header(status));
   return response;
 }
 

@@ -27,7 +27,9 @@ constexpr std::array kEvents = {Rule{Method::post, Route::publish}, Rule{Method:
 constexpr std::array kEventsQuery = {Rule{Method::get, Route::read}, Rule{Method::head, Route::head}};
 constexpr std::array kIds = {Rule{Method::get, Route::id_find}, Rule{Method::put, Route::id_claim}};
 constexpr std::array kTopics = {Rule{Method::get, Route::topics}, Rule{Method::head, Route::topics}};
-constexpr std::array kTopic = {Rule{Method::get, Route::topic}, Rule{Method::head, Route::topic}};
+constexpr std::array kTopic = {Rule{Method::get, Route::topic}, Rule{Method::head, Route::topic},
+                               Rule{Method::put, Route::topic_put}, Rule{Method::patch, Route::topic_change},
+                               Rule{Method::delete_, Route::topic_remove}};
 constexpr std::array kCluster = {Rule{Method::get, Route::cluster}, Rule{Method::head, Route::cluster}};
 constexpr std::array kMembers = {Rule{Method::post, Route::member_add}};
 constexpr std::array kMember = {Rule{Method::delete_, Route::member_remove}};
@@ -77,10 +79,11 @@ const Place* find_place(std::string_view path) {
 }
 
 std::string allowed(const Place& place) {
-  constexpr std::array<std::pair<Method, std::string_view>, 5> kNames = {{{Method::get, "GET"},
+  constexpr std::array<std::pair<Method, std::string_view>, 6> kNames = {{{Method::get, "GET"},
                                                                           {Method::head, "HEAD"},
                                                                           {Method::post, "POST"},
                                                                           {Method::put, "PUT"},
+                                                                          {Method::patch, "PATCH"},
                                                                           {Method::delete_, "DELETE"}}};
   std::string text;
   for (const auto& [method, name] : kNames) {
@@ -103,9 +106,10 @@ Problem no_such_route(const Request& request) {
 
 std::string_view to_string(Route route) {
   constexpr std::array<std::string_view, kRouteCount> kNames = {
-      "publish",    "read",          "head",     "id_find", "id_claim", "topics",    "topic",    "cluster",
-      "member_add", "member_remove", "transfer", "verify",  "drain",    "drain_end", "raft_log", "websocket",
-      "healthz",    "readyz",        "metrics",  "root",    "console",  "preflight", "none"};
+      "publish",   "read",         "head",         "id_find",   "id_claim",   "topics",        "topic",
+      "topic_put", "topic_change", "topic_remove", "cluster",   "member_add", "member_remove", "transfer",
+      "verify",    "drain",        "drain_end",    "raft_log",  "websocket",  "healthz",       "readyz",
+      "metrics",   "root",         "console",      "preflight", "none"};
   return kNames[static_cast<std::size_t>(route)];
 }
 

@@ -32,6 +32,11 @@ Answer id_claim_route(std::shared_ptr<Shard> shard, SharedRequest request, std::
 
 Answer topics_route(std::shared_ptr<Shard> shard, SharedRequest request);
 Answer topic_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+/// Body {"retention":{"age":"7d","bytes":"1GiB","count":1000},"dedup":"12h"}, each of them off, or null for the
+/// broker's default. What put leaves out is the default, what change leaves out stays.
+Answer topic_put_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+Answer topic_change_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+Answer topic_remove_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer cluster_route(std::shared_ptr<Shard> shard, SharedRequest request);
 /// Body {"node":"n4"}, with "action": "add" (default), "add-learner" or "promote"; "raft" and "http": where the one
 /// that is added is expected to be reached.

@@ -34,7 +34,7 @@ Response text_response(std::string body) {
 /// CORS: what a page of an allowed origin may do. Which origins, check_access has decided.
 Response preflight_response() {
   Response response{.status = 204};
-  response.add_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE");
+  response.add_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
   response.add_header(
       "Access-Control-Allow-Headers",
       "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Weir-Id, Weir-Key");
@@ -85,6 +85,12 @@ Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match matc
       return topics_route(std::move(shard), std::move(request));
     case Route::topic:
       return topic_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::topic_put:
+      return topic_put_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::topic_change:
+      return topic_change_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::topic_remove:
+      return topic_remove_route(std::move(shard), std::move(request), std::move(match.name));
     case Route::cluster:
       return cluster_route(std::move(shard), std::move(request));
     case Route::member_add:

@@ -13,6 +13,7 @@
 #include "clients/cli/read.hpp"
 #include "clients/cli/sub.hpp"
 #include "clients/cli/text_format.hpp"
+#include "clients/cli/topic.hpp"
 
 namespace weir::cli {
 namespace {
@@ -30,6 +31,7 @@ struct Command {
   PubOptions pub;
   SubOptions sub;
   ReadOptions read;
+  TopicOptions topics;
   RaftLogOptions raft_log;
   MemberOptions members;
   DevOptions dev;
@@ -44,6 +46,7 @@ void add_verbs(CLI::App& root, Command& command, const ServerCommands& server) {
                         .cluster = add_parent(root, "cluster", "The cluster and its members"),
                         .raft = add_parent(root, "raft", "The Raft log")};
   add_reading(root, parents, command.invocation, command.read);
+  add_topics(parents, command.invocation, command.topics);
   add_cluster(parents, command.invocation, command.raft_log);
   add_members(parents, command.invocation, command.members);
   add_later(root, parents, command.exit_code);

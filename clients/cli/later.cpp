@@ -18,10 +18,6 @@ struct Later {
 };
 
 constexpr std::array kLater{
-    Later{"topic", "create", "Create a topic"},
-    Later{"topic", "info", "Settings and size of a topic"},
-    Later{"topic", "set", "Change a topic's settings"},
-    Later{"topic", "rm", "Remove a topic"},
     Later{"group", "ls", "List the consumer groups"},
     Later{"group", "info", "Cursor and leases of a group"},
     Later{"group", "seek", "Move a group's cursor"},
@@ -55,7 +51,6 @@ void add_later(CLI::App& root, const Parents& parents, ExitCode& exit_code) {
   token->require_subcommand(1);
   for (const auto& later : kLater) {
     CLI::App* parent = &root;
-    if (later.parent == "topic") parent = &parents.topic;
     if (later.parent == "raft") parent = &parents.raft;
     if (later.parent == "group") parent = group;
     if (later.parent == "token") parent = token;

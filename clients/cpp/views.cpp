@@ -25,12 +25,39 @@ MemberView member_from(const object& in) {
                     .healthy = json_bool(in, "healthy")};
 }
 
+/// A text, or a number as its digits.
+std::string value_from(const object& in, std::string_view name) {
+  if (const auto number = json_u64(in, name)) return std::to_string(*number);
+  return json_text(in, name).value_or("");
+}
+
+object object_from(const object& in, std::string_view name) {
+  const auto* found = json_at(in, name);
+  return found != nullptr && found->is_object() ? found->get_object() : object{};
+}
+
+std::vector<TopicSettingView> settings_from(const object& in) {
+  const object own = object_from(in, "settings");
+  const object in_force = object_from(in, "in_force");
+  std::vector<TopicSettingView> settings;
+  for (const std::string_view name : {"age", "bytes", "count"}) {
+    settings.push_back({.name = "retention." + std::string(name),
+                        .value = value_from(object_from(in_force, "retention"), name),
+                        .of_topic = json_at(object_from(own, "retention"), name) != nullptr});
+  }
+  settings.push_back(
+      {.name = "dedup", .value = value_from(in_force, "dedup"), .of_topic = json_at(own, "dedup") != nullptr});
+  return settings;
+}
+
 TopicView topic_from(const object& in) {
   return TopicView{.topic = json_text(in, "topic").value_or(""),
                    .first_offset = json_u64(in, "first_offset").value_or(0),
                    .next_offset = json_u64(in, "next_offset").value_or(0),
                    .events = json_u64(in, "events").value_or(0),
-                   .last_time = json_text(in, "last_time").value_or("")};
+                   .last_time = json_text(in, "last_time").value_or(""),
+                   .bytes = json_u64(in, "bytes").value_or(0),
+                   .settings = settings_from(in)};
 }
 
 RaftEventView raft_event_from(const object& in) {
@@ -94,6 +121,12 @@ Result<ClusterView> decode_cluster(std::string_view body) {
   return ClusterView{.self = member_from(*object),
                      .leader = json_text(*object, "leader").value_or(""),
                      .members = list_from<MemberView>(*object, "members", member_from)};
+}
+
+Result<TopicView> decode_topic(std::string_view body) {
+  const auto object = json_object(body);
+  if (!object || json_at(*object, "topic") == nullptr) return not_a("a topic", body);
+  return topic_from(*object);
 }
 
 Result<std::vector<TopicView>> decode_topics(std::string_view body) {

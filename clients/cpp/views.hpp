@@ -49,13 +49,22 @@ struct VerifiedView {
 };
 [[nodiscard]] Result<VerifiedView> decode_verified(std::string_view body);
 
-/// One row of GET /v1/topics.
+/// One setting of a topic, as it holds.
+struct TopicSettingView {
+  std::string name;       ///< "retention.age", "retention.bytes", "retention.count", "dedup"
+  std::string value;      ///< "7d", "1073741824", "off"
+  bool of_topic = false;  ///< set on the topic; else the broker's default
+};
+
+/// GET /v1/topics/{topic}, and one row of GET /v1/topics.
 struct TopicView {
   std::string topic;
   std::uint64_t first_offset = 0;
   std::uint64_t next_offset = 0;
   std::uint64_t events = 0;
   std::string last_time;
+  std::uint64_t bytes = 0;  ///< of bodies
+  std::vector<TopicSettingView> settings;
 };
 
 struct RaftEventView {
@@ -77,6 +86,7 @@ struct RaftEntryView {
 };
 
 [[nodiscard]] Result<ClusterView> decode_cluster(std::string_view body);
+[[nodiscard]] Result<TopicView> decode_topic(std::string_view body);
 [[nodiscard]] Result<std::vector<TopicView>> decode_topics(std::string_view body);
 [[nodiscard]] Result<std::vector<RaftEntryView>> decode_raft_log(std::string_view body);
 

@@ -6,6 +6,7 @@
 
 #include "bench/http_text.hpp"
 #include "bench/node_use.hpp"
+#include "tests/bench/take_cut.hpp"
 
 namespace weir::bench {
 namespace {
@@ -33,24 +34,16 @@ std::string http_answer(std::string_view status, std::string_view body) {
   return fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n\r\n{}", status, body.size(), body);
 }
 
-/// Takes `bytes` in two pieces, cut at each place in turn, and expects the same answers each time.
+/// Publishes `events` as rid 7; then as test::take_cut.
 std::vector<Answer> take_cut(Protocol kind, std::span<const BenchEvent> events, const std::string& bytes) {
-  std::vector<Answer> whole;
-  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
-    const auto protocol = make_publish_protocol(kind, kServer, "t");
-    std::string out;
-    protocol->append(out, 7, events);
-    std::vector<Answer> answers;
-    std::string reply;
-    const auto first = protocol->take(std::string_view(bytes).substr(0, cut), answers, reply);
-    EXPECT_TRUE(first) << cut << ": " << first.error();
-    const auto second = protocol->take(std::string_view(bytes).substr(first.value_or(0)), answers, reply);
-    EXPECT_TRUE(second) << cut << ": " << second.error();
-    EXPECT_EQ(first.value_or(0) + second.value_or(0), bytes.size()) << cut;
-    if (cut == 0) whole = answers;
-    EXPECT_EQ(answers.size(), whole.size()) << cut;
-  }
-  return whole;
+  return test::take_cut(
+      [kind, events] {
+        auto protocol = make_publish_protocol(kind, kServer, "t");
+        std::string out;
+        protocol->append(out, 7, events);
+        return protocol;
+      },
+      bytes);
 }
 
 const std::vector<BenchEvent> kEvent = {{"r-1", "0000000000000001"}};

@@ -209,6 +209,34 @@ TEST_F(DiskThreadTest, AfterAnErrorNothingIsWrittenAnyMore) {  // FAULTS 41
   EXPECT_EQ(store_.calls(), std::vector<std::string>{"append 1"}) << "a failed flush is never tried again";
 }
 
+TEST_F(DiskThreadTest, Fault042WithoutRoomAWriteWaitsUntilThereIsSome) {
+  store_.fail_next({storage::Errc::disk_full, "no room"});
+  store_.gated = true;
+  write(1);
+  store_.gate.release();
+  store_.begun.acquire();
+  store_.begun.acquire();  // the second try has begun
+  EXPECT_EQ(disk_.space(), storage::DiskSpace::nearly_full);
+  core_.poll();
+  EXPECT_TRUE(done_.empty());
+  write(2);
+  store_.gate.release(2);
+  run_until([this] { return done_.size() == 2; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"1", "2"}));
+  EXPECT_EQ(store_.calls(), (std::vector<std::string>{"append 1", "append 1", "append 2"}));
+  EXPECT_EQ(disk_.space(), storage::DiskSpace::enough);
+}
+
+TEST_F(DiskThreadTest, Fault042AStopWaitsForNoRoom) {
+  store_.fail_next({storage::Errc::disk_full, "no room"});
+  write(1);
+  store_.begun.acquire();
+  bool stopped = false;
+  disk_.stop([&stopped] { stopped = true; });
+  run_until([&stopped] { return stopped; });
+  EXPECT_EQ(done_, std::vector<std::string>{"1 failed: no room"});
+}
+
 TEST_F(DiskThreadTest, FoundingKeepsItsPlaceAmongWrites) {
   store_.gated = true;
   write(1);

@@ -140,8 +140,8 @@ TestBroker::~TestBroker() {
   server_.reset();
   node_.reset();
   ticker_.reset();
+  core_.reset();  // what stands in its queue holds timers and frames of the other
   net_.reset();
-  core_.reset();
 }
 
 void TestBroker::tick() {

@@ -40,6 +40,9 @@ TEST(Router, KnowsItsRoutes) {
   EXPECT_EQ(routed(Method::put, "/v1/ids/a"), "id_claim a");
   EXPECT_EQ(routed(Method::get, "/v1/topics"), "topics");
   EXPECT_EQ(routed(Method::get, "/v1/topics/a/b"), "topic a/b");
+  EXPECT_EQ(routed(Method::put, "/v1/topics/a/b"), "topic_put a/b");
+  EXPECT_EQ(routed(Method::patch, "/v1/topics/a"), "topic_change a");
+  EXPECT_EQ(routed(Method::delete_, "/v1/topics/a"), "topic_remove a");
   EXPECT_EQ(routed(Method::get, "/ui/"), "console");
   EXPECT_EQ(routed(Method::get, "/ui/style.css"), "console style.css");
   EXPECT_EQ(routed(Method::get, "/"), "root");
@@ -56,6 +59,8 @@ TEST(Router, NamesWhatIsWrong) {
   EXPECT_TRUE(slash.error().detail.contains("/v1/events/a/b")) << slash.error().detail;
   const auto method = find_route(request_to(Method::delete_, "/v1/ids/a"));
   EXPECT_EQ(method.error().headers.front().second, "GET, PUT");
+  const auto topic = find_route(request_to(Method::post, "/v1/topics/a"));
+  EXPECT_EQ(topic.error().headers.front().second, "GET, HEAD, PUT, PATCH, DELETE");
 }
 
 TEST(Router, Fault105TricksAroundTheRouteAreNoRoute) {

@@ -4,6 +4,7 @@
 
 #include "clients/cli/cli.hpp"
 #include "tests/clients/fake_broker.hpp"
+#include "tests/clients/run_cli.hpp"
 
 namespace weir::cli {
 namespace {
@@ -11,28 +12,16 @@ namespace {
 using test::FakeAnswer;
 using test::FakeBroker;
 using test::FakeRequest;
+using test::Ran;
+using test::run_cli;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-struct Ran {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
-
 Ran cluster(const FakeBroker& broker, std::vector<std::string> words) {
-  words.insert(words.begin(), {"weir", "cluster"});
+  words.insert(words.begin(), "cluster");
   words.insert(words.end(), {"--server", broker.endpoint().text()});
-  std::vector<char*> pointers;
-  for (auto& word : words) pointers.push_back(word.data());
-  ::testing::internal::CaptureStdout();
-  ::testing::internal::CaptureStderr();
-  Ran ran;
-  ran.code = run(static_cast<int>(pointers.size()), pointers.data(), {});
-  ran.out = ::testing::internal::GetCapturedStdout();
-  ran.err = ::testing::internal::GetCapturedStderr();
-  return ran;
+  return run_cli(std::move(words));
 }
 
 std::string member(const std::string& name, const std::string& role, const client::Endpoint& http, int match) {

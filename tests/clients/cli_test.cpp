@@ -7,6 +7,7 @@
 #include <initializer_list>
 
 #include "tests/clients/fake_broker.hpp"
+#include "tests/clients/run_cli.hpp"
 
 namespace weir::cli {
 namespace {
@@ -15,28 +16,10 @@ using test::FakeAnswer;
 using test::FakeBroker;
 using test::FakeRequest;
 using test::FakeSocket;
+using test::run_cli;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
-
-struct Ran {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
-
-Ran weir(std::vector<std::string> words) {
-  words.insert(words.begin(), "weir");
-  std::vector<char*> pointers;
-  for (auto& word : words) pointers.push_back(word.data());
-  ::testing::internal::CaptureStdout();
-  ::testing::internal::CaptureStderr();
-  Ran ran;
-  ran.code = run(static_cast<int>(pointers.size()), pointers.data(), {});
-  ran.out = ::testing::internal::GetCapturedStdout();
-  ran.err = ::testing::internal::GetCapturedStderr();
-  return ran;
-}
 
 std::string published(const char* id, const char* duplicate) {
   return std::string(R"({"topic":"demo/hello","offset":0,"position":1,"cursor":"e7.1","id":)") + id +
@@ -73,7 +56,7 @@ class File {
 TEST(CommandLine, PubSaysStoredThenDuplicate) {
   FakeBroker fresh(
       [](const FakeRequest&) { return FakeAnswer{.status = 201, .body = published("\"first\"", "false")}; });
-  const auto stored = weir({"pub", "demo/hello", "hi", "--id", "first", "--server", fresh.endpoint().text()});
+  const auto stored = run_cli({"pub", "demo/hello", "hi", "--id", "first", "--server", fresh.endpoint().text()});
   EXPECT_EQ(stored.code, 0) << stored.err;
   EXPECT_THAT(stored.out, MatchesRegex("demo/hello 0 stored first [0-9]+\\.[0-9] ms\n"));
   ASSERT_EQ(fresh.requests().size(), 1U);
@@ -81,14 +64,14 @@ TEST(CommandLine, PubSaysStoredThenDuplicate) {
 
   FakeBroker again(
       [](const FakeRequest&) { return FakeAnswer{.status = 200, .body = published("\"first\"", "true")}; });
-  const auto duplicate = weir({"pub", "demo/hello", "hi", "--id", "first", "--server", again.endpoint().text()});
+  const auto duplicate = run_cli({"pub", "demo/hello", "hi", "--id", "first", "--server", again.endpoint().text()});
   EXPECT_EQ(duplicate.code, 0) << duplicate.err;
   EXPECT_EQ(duplicate.out, "demo/hello 0 duplicate of 10:00:40 first\n");
 }
 
 TEST(CommandLine, PayloadNamedLikeAVerbIsAPayload) {
   FakeBroker broker([](const FakeRequest&) { return FakeAnswer{.status = 201, .body = published("null", "false")}; });
-  const auto ran = weir({"pub", "demo/hello", "version", "--server", broker.endpoint().text()});
+  const auto ran = run_cli({"pub", "demo/hello", "version", "--server", broker.endpoint().text()});
   EXPECT_EQ(ran.code, 0) << ran.err;
   ASSERT_EQ(broker.requests().size(), 1U);
   EXPECT_EQ(broker.requests()[0].body, "version");
@@ -96,8 +79,8 @@ TEST(CommandLine, PayloadNamedLikeAVerbIsAPayload) {
 
 TEST(CommandLine, HeadersTravelWithTheEvent) {
   FakeBroker broker([](const FakeRequest&) { return FakeAnswer{.status = 201, .body = published("null", "false")}; });
-  const auto ran = weir({"pub", "-H", "content-type: text/csv", "-H", "Colour: red", "demo/hello", "a,b", "--key", "k",
-                         "--server", broker.endpoint().text()});
+  const auto ran = run_cli({"pub", "-H", "content-type: text/csv", "-H", "Colour: red", "demo/hello", "a,b", "--key",
+                            "k", "--server", broker.endpoint().text()});
   EXPECT_EQ(ran.code, 0) << ran.err;
   ASSERT_EQ(broker.requests().size(), 1U);
   EXPECT_EQ(broker.requests()[0].content_type, "text/csv");
@@ -107,8 +90,8 @@ TEST(CommandLine, HeadersTravelWithTheEvent) {
 TEST(CommandLine, LinesGoAsOneBatchWithIdsFromTheTemplate) {
   FakeBroker broker(store_batch);
   const File input(std::string_view("foobar\none\r\n\xFF\n", 13));
-  const auto ran = weir({"pub", "t", "--lines", "--from-file", input.name(), "--id-template", "{line}:{hash}",
-                         "--server", broker.endpoint().text()});
+  const auto ran = run_cli({"pub", "t", "--lines", "--from-file", input.name(), "--id-template", "{line}:{hash}",
+                            "--server", broker.endpoint().text()});
   EXPECT_EQ(ran.code, 0) << ran.err;
   ASSERT_EQ(broker.requests().size(), 1U);
   EXPECT_EQ(broker.requests()[0].body,
@@ -125,7 +108,7 @@ TEST(CommandLine, ManyLinesAreSummedUp) {
   for (int n = 0; n < 2'500; ++n) lines += "line\n";
   const File input(lines);
   const auto ran =
-      weir({"pub", "t", "--lines", "-q", "--from-file", input.name(), "--server", broker.endpoint().text()});
+      run_cli({"pub", "t", "--lines", "-q", "--from-file", input.name(), "--server", broker.endpoint().text()});
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(ran.out, "");
   EXPECT_THAT(ran.err, MatchesRegex("2500 stored, 0 duplicates, [0-9]+ events/s\n"));
@@ -135,38 +118,38 @@ TEST(CommandLine, ManyLinesAreSummedUp) {
 TEST(CommandLine, LostBatchNamesItsLines) {
   FakeBroker broker([](const FakeRequest&) { return FakeAnswer{.then = FakeAnswer::Then::say_nothing_and_close}; });
   const File input("a\nb\n");
-  const auto ran = weir({"pub", "t", "--lines", "--from-file", input.name(), "--server", broker.endpoint().text()});
+  const auto ran = run_cli({"pub", "t", "--lines", "--from-file", input.name(), "--server", broker.endpoint().text()});
   EXPECT_EQ(ran.code, 4);
   EXPECT_THAT(ran.err, HasSubstr("weir: lines 1-2: "));
   EXPECT_THAT(ran.err, HasSubstr("outcome is unknown"));
 }
 
 TEST(CommandLine, ExitCodesTellWhatHappened) {
-  EXPECT_EQ(weir({"pub", "t", "x", "--timeout", "0.1", "--server", test::nobody().text()}).code, 3);
-  EXPECT_EQ(weir({"pub"}).code, 2);
-  EXPECT_EQ(weir({"nothing"}).code, 2);
-  EXPECT_EQ(weir({}).code, 2);
-  EXPECT_EQ(weir({"pub", "t", "x", "--lines"}).code, 2);
-  EXPECT_EQ(weir({"pub", "t", "x", "--server", "nonsense"}).code, 2);
-  EXPECT_EQ(weir({"--help"}).code, 0);
+  EXPECT_EQ(run_cli({"pub", "t", "x", "--timeout", "0.1", "--server", test::nobody().text()}).code, 3);
+  EXPECT_EQ(run_cli({"pub"}).code, 2);
+  EXPECT_EQ(run_cli({"nothing"}).code, 2);
+  EXPECT_EQ(run_cli({}).code, 2);
+  EXPECT_EQ(run_cli({"pub", "t", "x", "--lines"}).code, 2);
+  EXPECT_EQ(run_cli({"pub", "t", "x", "--server", "nonsense"}).code, 2);
+  EXPECT_EQ(run_cli({"--help"}).code, 0);
   FakeBroker broker([](const FakeRequest&) {
     return FakeAnswer{.status = 400,
                       .body = R"({"type":"urn:weir:problem:bad-request","title":"Bad\u001b[31m name","detail":"t"})"};
   });
-  const auto refused = weir({"pub", "t", "x", "--server", broker.endpoint().text()});
+  const auto refused = run_cli({"pub", "t", "x", "--server", broker.endpoint().text()});
   EXPECT_EQ(refused.code, 1);
   EXPECT_EQ(refused.err, "weir: t: Bad\\x1b[31m name: t\n") << "what a server says is escaped";
 }
 
 TEST(CommandLine, VersionAndLaterVerbs) {
-  EXPECT_THAT(weir({"version"}).out, MatchesRegex("weir [0-9]+\\.[0-9]+\\.[0-9]+\n"));
-  const auto watch = weir({"raft", "watch"});
+  EXPECT_THAT(run_cli({"version"}).out, MatchesRegex("weir [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+  const auto watch = run_cli({"raft", "watch"});
   EXPECT_EQ(watch.code, 2);
   EXPECT_EQ(watch.err, "weir: 'raft watch' comes with a later release\n");
-  const auto backup = weir({"backup", "FILE"});
+  const auto backup = run_cli({"backup", "FILE"});
   EXPECT_EQ(backup.code, 2);
   EXPECT_EQ(backup.err, "weir: 'backup' comes with a later release\n");
-  EXPECT_EQ(weir({"sub", "a", "--group", "g"}).err, "weir: --group comes with a later release\n");
+  EXPECT_EQ(run_cli({"sub", "a", "--group", "g"}).err, "weir: --group comes with a later release\n");
 }
 
 std::string event(std::uint64_t position, const std::string& rest) {
@@ -188,7 +171,7 @@ TEST(CommandLine, SubPrintsALinePerEventAndResumes) {
     socket.send(event(1, R"("id":"first","content_type":"text/plain","data":"h\ni")"));
   });
   first.set_members({second.endpoint()});
-  const auto ran = weir({"sub", "demo/**", "--count", "2", "--server", first.endpoint().text()});
+  const auto ran = run_cli({"sub", "demo/**", "--count", "2", "--server", first.endpoint().text()});
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(ran.out, "demo/hello 0 first h\\ni\ndemo/hello 1 - {\"a\":1.0}\n");
   EXPECT_THAT(ran.err, HasSubstr("\nresumed at e7.1, 0 missed\n"));
@@ -203,7 +186,7 @@ TEST(CommandLine, SubRawAsksForAndPrintsTheExactBytes) {
                       socket.send(event(1, R"("id":null,"data_base64":"/wBhDQ==")"));
                       socket.read();
                     });
-  const auto ran = weir({"sub", "demo/hello", "-o", "raw", "--count", "1", "--server", broker.endpoint().text()});
+  const auto ran = run_cli({"sub", "demo/hello", "-o", "raw", "--count", "1", "--server", broker.endpoint().text()});
   broker.stop();
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(ran.out, std::string("\xFF\0a\r\n", 5));
@@ -220,12 +203,12 @@ TEST(CommandLine, GetFindsExactlyTheOffset) {
                       .headers = {{"Weir-Next", "8"}}};
   });
   const auto server = broker.endpoint().text();
-  EXPECT_EQ(weir({"get", "a/b", "7", "--server", server}).out, "a/b 7 i {\"n\":1.0}\n");
-  EXPECT_EQ(weir({"get", "a/b", "7", "-o", "raw", "--server", server}).out, std::string("\xFF\0", 2));
-  EXPECT_EQ(weir({"get", "a/b", "7", "-o", "json", "--server", server}).out,
+  EXPECT_EQ(run_cli({"get", "a/b", "7", "--server", server}).out, "a/b 7 i {\"n\":1.0}\n");
+  EXPECT_EQ(run_cli({"get", "a/b", "7", "-o", "raw", "--server", server}).out, std::string("\xFF\0", 2));
+  EXPECT_EQ(run_cli({"get", "a/b", "7", "-o", "json", "--server", server}).out,
             "{\"topic\":\"a/b\",\"offset\":7,\"id\":\"i\",\"data\":{\"n\":1.0}}\n");
   EXPECT_EQ(broker.requests()[0].target, "/v1/events/a/b?limit=1&from=7");
-  const auto other = weir({"get", "a/b", "6", "-o", "raw", "--server", server});
+  const auto other = run_cli({"get", "a/b", "6", "-o", "raw", "--server", server});
   EXPECT_EQ(other.code, 1);
   EXPECT_EQ(other.err, "weir: a/b has no event 6; its next offset is 8\n");
 }
@@ -235,7 +218,7 @@ TEST(CommandLine, IdSaysWhereAndWhen) {
     return FakeAnswer{.status = 200,
                       .body = R"({"topic":"a","offset":3,"position":9,"time":"2026-11-20T22:50:01.123Z"})"};
   });
-  EXPECT_EQ(weir({"id", "a", "o 1", "--server", broker.endpoint().text()}).out,
+  EXPECT_EQ(run_cli({"id", "a", "o 1", "--server", broker.endpoint().text()}).out,
             "a 3 stored o 1 2026-11-20T22:50:01.123Z\n");
   EXPECT_EQ(broker.requests()[0].target, "/v1/ids/a?id=o%201");
 }
@@ -245,16 +228,16 @@ TEST(CommandLine, TopicLsInEveryFormat) {
       R"({"topics":[{"topic":"a","first_offset":0,"next_offset":1,"events":1,"last_time":null},{"topic":"b","first_offset":0,"next_offset":0,"events":0,"last_time":null}]})";
   FakeBroker broker([&](const FakeRequest&) { return FakeAnswer{.status = 200, .body = body}; });
   const auto server = broker.endpoint().text();
-  EXPECT_EQ(weir({"topic", "ls", "--server", server}).out,
+  EXPECT_EQ(run_cli({"topic", "ls", "--server", server}).out,
             "TOPIC  FIRST  NEXT  EVENTS  LAST\na          0     1       1  -\nb          0     0       0  -\n");
-  EXPECT_EQ(weir({"topic", "ls", "-o", "json", "--server", server}).out, body + "\n");
-  EXPECT_THAT(weir({"topic", "ls", "-o", "ndjson", "--server", server}).out,
+  EXPECT_EQ(run_cli({"topic", "ls", "-o", "json", "--server", server}).out, body + "\n");
+  EXPECT_THAT(run_cli({"topic", "ls", "-o", "ndjson", "--server", server}).out,
               MatchesRegex("\\{\"topic\":\"a\".*\n\\{\"topic\":\"b\".*\n"));
 }
 
 TEST(CommandLine, ClusterStatusAsksEveryMember) {
   FakeBroker broker([](const FakeRequest&) { return FakeAnswer{.status = 404}; });
-  const auto ran = weir({"cluster", "status", "--server", broker.endpoint().text()});
+  const auto ran = run_cli({"cluster", "status", "--server", broker.endpoint().text()});
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("NODE"));
   EXPECT_THAT(ran.out, HasSubstr("n1*   leader"));
@@ -262,7 +245,7 @@ TEST(CommandLine, ClusterStatusAsksEveryMember) {
 
 TEST(CommandLine, RaftLogPassesItsRange) {
   FakeBroker broker([](const FakeRequest&) { return FakeAnswer{.status = 200, .body = R"({"entries":[]})"}; });
-  EXPECT_EQ(weir({"raft", "log", "--from", "3", "--limit", "5", "--server", broker.endpoint().text()}).out,
+  EXPECT_EQ(run_cli({"raft", "log", "--from", "3", "--limit", "5", "--server", broker.endpoint().text()}).out,
             "INDEX  TERM  COMMAND  TOPIC/OFFSET  ID  BYTES  STATE\n");
   EXPECT_EQ(broker.requests()[0].target, "/v1/raft/log?from=3&limit=5");
 }

@@ -34,14 +34,14 @@ def binary():
 
 
 def wait_until(condition, bound_s, what, every_s=0.005):
-    """Polls until `condition()` is truthy and returns that value; fails, naming `what`, after bound_s."""
+    """Polls until `condition()` is truthy and returns that value; fails after bound_s, naming `what`, or what it gives."""
     end = time.monotonic() + bound_s * TIME_FACTOR
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {bound_s * TIME_FACTOR:g} s: {what}")
+            raise AssertionError(f"not within {bound_s * TIME_FACTOR:g} s: {what() if callable(what) else what}")
         time.sleep(every_s)
 
 
@@ -77,6 +77,7 @@ class Broker:
         self.log = folder / f"{name}.log"
         self.peers = peers
         self.extra = []
+        self.prefix = []  # a command that starts another, and becomes it
         self.process = None
         self.stopped_by_us = True
         self.client = BrokerClient(self.http_port)
@@ -90,7 +91,7 @@ class Broker:
         return f"{LOOPBACK}:{self.http_port}"
 
     def command(self):
-        line = [binary(), "serve", "--data", str(self.data), "--node", self.name]
+        line = [*self.prefix, binary(), "serve", "--data", str(self.data), "--node", self.name]
         line += ["--http", self.http_address, "--raft", self.raft_address, "--peers", self.peers]
         return line + self.extra
 

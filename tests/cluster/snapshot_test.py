@@ -2,6 +2,7 @@
 """A node that was away while the others dropped what it has not got is helped by a snapshot; what is kept on disk has a
 bound; a start reads checkpoints instead of applying everything again (FAULTS 26, 27, 56)."""
 
+import json
 import os
 import unittest
 
@@ -21,9 +22,9 @@ def metric(broker, name):
     raise AssertionError(f"{broker.name} shows no {name}")
 
 
-def bytes_on_disk(broker):
+def bytes_on_disk(path):
     total = 0
-    for folder, _, names in os.walk(broker.data):
+    for folder, _, names in os.walk(path):
         for name in names:
             try:
                 total += os.stat(os.path.join(folder, name)).st_size
@@ -107,6 +108,35 @@ class Snapshot(unittest.TestCase):
         self.check_all_serve_the_same()
         self.assertEqual(metric(away, "weir_snapshots_installed_total"), 0, "since its last start")
 
+    def test_settings_of_topics_and_removals_come_with_a_snapshot(self):
+        away = self.cluster.follower()
+        present = self.cluster.others(away)
+        lines = [{"id": f"id-{number}", "data": number} for number in range(3)]
+        self.assertEqual(present[0].client.publish_lines("gone", lines).status, 201)
+        self.cluster.wait_for_position(3)
+        last = metric(away, "weir_raft_last_index")
+        away.kill()
+        client = self.cluster.wait_for_leader(present).client
+        settings = {"retention": {"age": "7d", "bytes": "off", "count": None}, "dedup": "12h"}
+        put = client.request("PUT", "/v1/topics/kept", json.dumps(settings), {"Content-Type": "application/json"})
+        self.assertEqual(put.status, 201, repr(put))
+        self.assertEqual(client.request("DELETE", "/v1/topics/gone").status, 200)
+        self.publish(self.cluster.wait_for_leader(present), 12)
+        self.wait_until_dropped(present, last)
+        away.start()
+        self.cluster.wait_for_position(self.stored + len(lines), bound_s=30)
+
+        def is_told():
+            return away.client.get("/v1/topics/kept").json().get("settings") == settings
+
+        wait_until(is_told, 30, f"{away.name} has the settings")
+        self.assertEqual(metric(away, "weir_snapshots_installed_total"), 1)
+        self.assertEqual(away.client.get("/v1/topics/gone").status, 404)
+        back = away.client.publish_lines("gone", lines[:1])
+        self.assertEqual((back.status, back.json()["results"][0]["offset"]), (201, 3), repr(back))
+        verified = self.cluster.agreed_leader().client.request("POST", "/v1/cluster/verify").json()
+        self.assertEqual((len(verified["agree"]), verified["differ"]), (3, []), repr(verified))
+
     def test_the_disk_is_bounded_and_a_start_applies_what_is_new(self):
         leader = self.cluster.wait_for_leader()
         self.publish(leader, 20)
@@ -116,7 +146,11 @@ class Snapshot(unittest.TestCase):
         # takes space in steps of 8 MiB.
         bound = KEPT_BYTES + 12 * SEGMENT_BYTES + (4 << 20) + (8 << 20)
         for broker in self.cluster:
-            wait_until(lambda: bytes_on_disk(broker) < bound, 20, f"{broker.name} keeps less than {bound} bytes")
+            wait_until(
+                lambda: bytes_on_disk(broker.data) < bound,
+                20,
+                lambda: f"{broker.name} keeps less than {bound} bytes, it has {bytes_on_disk(broker.data)}",
+            )
         for broker in self.cluster:
             broker.kill()
         self.cluster.start_all()

@@ -79,6 +79,7 @@ class FakeDisk final : public Disk {
     return sendable.value_or(kept.empty() ? raft::Index{} : kept.back().index);
   }
   [[nodiscard]] raft::Index first_index() const override { return first; }
+  [[nodiscard]] storage::DiskSpace space() const override { return room; }
 
   void finish_save() {
     auto pending = std::move(saves.front());
@@ -208,6 +209,7 @@ class FakeDisk final : public Disk {
   std::deque<std::pair<raft::SnapshotPiece, PieceDone>> pieces;
   std::deque<std::pair<raft::Index, WriteDone>> drops;
   raft::Index first{1};
+  storage::DiskSpace room = storage::DiskSpace::enough;
   std::vector<storage::Checkpoint> kept;  ///< oldest first
   std::optional<raft::Index> sendable;    ///< else the newest
   /// What an install brings.

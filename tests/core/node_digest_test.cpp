@@ -352,6 +352,27 @@ TEST_F(NodeVerify, WhoIsNotHeardIsNotWaitedFor) {
   EXPECT_THAT((*result)->unreachable, ElementsAre("n3"));
 }
 
+TEST_F(NodeVerify, WhoHasDiedSinceItReportedDoesNotAgree) {
+  let_report("n2", right());
+  let_report("n3", right());
+  live();  // and the comparison is behind them
+  ask();
+  let_report_now("n2", right_now());
+  let_report_now("n3", right_now());
+  live(6);
+  ASSERT_TRUE(result && *result);
+  result.reset();
+  const raft::Index first_asked_at = asked_at;
+  three.obedient = {"n2"};
+  live(100);
+  ask();
+  ASSERT_EQ(asked_at, first_asked_at) << "or it would be asked for something that nobody has reported";
+  live(6);
+  ASSERT_TRUE(result && *result);
+  EXPECT_THAT((*result)->agree, ElementsAre("n1", "n2"));
+  EXPECT_THAT((*result)->unreachable, ElementsAre("n3"));
+}
+
 TEST_F(NodeVerify, OnlyALeaderCanAndOnlyOneAtATime) {
   ask(60'000);
   std::optional<ChangeRefusalKind> second;

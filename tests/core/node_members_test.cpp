@@ -90,6 +90,26 @@ TEST(NodeMembers, Fault025ByHandItIsForTheOperatorToRemove) {
   EXPECT_EQ(three.node->status().members.at(2).healthy, false);
 }
 
+/// A connection to a machine that was lost stands for a while.
+TEST(NodeMembers, Fault024WhoIsAddedIsTheLifeThatKnockedLastNotTheOneWhoseConnectionStillStands) {
+  NodeFixture three;
+  three.join();
+  three.lead();
+  three.obedient = {"n2"};
+  const wire::Hello next_life = hello_of("n3", "c", 333);
+  EXPECT_FALSE(three.node->judge(next_life)) << "CONFIG names another";
+  const auto change = [&three](MemberAction action) {
+    bool done = false;
+    three.node->change_members({.action = action, .node = "n3", .raft_address = {}, .http_address = {}}, 1'000,
+                               [&](auto result) { done = result.has_value(); });
+    live(three, 10);
+    EXPECT_TRUE(done);
+  };
+  change(MemberAction::remove);
+  change(MemberAction::add);
+  EXPECT_EQ(three.node->status().members.at(2).incarnation, next_life.incarnation);
+}
+
 TEST(NodeMembers, SaysInItsHelloWhatItBeganWith) {
   NodeFixture three;
   three.join();
@@ -155,12 +175,8 @@ TEST(NodeMembers, ADrainedLeaderHandsOverAndTakesNoWrites) {
   EXPECT_TRUE(three.node->set_service(Service::normal)) << "it is";
 }
 
-TEST(NodeMembers, ADrainedNodeThatIsElectedAllTheSameHandsOverAgain) {
-  NodeFixture three;
-  three.join();
-  ASSERT_TRUE(three.node->set_service(Service::drained));
-  three.lead();
-  ASSERT_EQ(three.node->status().role, raft::Role::leader) << "somebody must";
+/// How often others were asked to lead, within 30 ticks.
+[[nodiscard]] std::size_t hand_overs(NodeFixture& three) {
   std::size_t asked = 0;
   for (int i = 0; i < 30; ++i) {
     three.tick();
@@ -170,7 +186,33 @@ TEST(NodeMembers, ADrainedNodeThatIsElectedAllTheSameHandsOverAgain) {
     }
     three.settle();
   }
-  EXPECT_GT(asked, 0U);
+  return asked;
+}
+
+TEST(NodeMembers, ADrainedNodeThatIsElectedAllTheSameHandsOverAgain) {
+  NodeFixture three;
+  three.join();
+  ASSERT_TRUE(three.node->set_service(Service::drained));
+  three.lead();
+  ASSERT_EQ(three.node->status().role, raft::Role::leader) << "somebody must";
+  EXPECT_GT(hand_overs(three), 0U);
+}
+
+TEST(NodeMembers, Fault042ALeaderWhoseDiskFillsHandsOverOnce) {
+  NodeFixture three;
+  three.join();
+  three.lead();
+  ASSERT_EQ(hand_overs(three), 0U);
+  three.disk.room = storage::DiskSpace::nearly_full;
+  EXPECT_GT(hand_overs(three), 0U);
+  live(three, 100);  // nobody takes it
+  ASSERT_EQ(three.node->status().role, raft::Role::leader);
+  EXPECT_EQ(hand_overs(three), 0U) << "they may be full as well";
+  three.disk.room = storage::DiskSpace::enough;
+  live(three, 30);
+  three.disk.room = storage::DiskSpace::nearly_full;
+  EXPECT_GT(hand_overs(three), 0U);
+  EXPECT_THAT(three.notices, Contains(HasSubstr("room on the disk again")));
 }
 
 TEST(NodeMembers, TheOnlyVoterAndOneThatWaitsCannotBeDrained) {

@@ -217,6 +217,16 @@ TEST_F(RetainedReading, ACursorAtTheFloorMissesNothing) {
   EXPECT_THAT(positions(batch), ElementsAre(3));
 }
 
+TEST_F(RetainedReading, ACursorBehindTheLastOfItsTopicInAnEntryOfSeveralMissesNothing) {
+  log.publish(
+      {{.events = {{.topic = "t", .id = "a"}}}, {.events = {{.topic = "u", .id = "b"}, {.topic = "u", .id = "c"}}}});
+  store("d");
+  retain("t", 1);
+  const auto batch = read(one, start(one, FromCursor{"e1", raft::Position{1}}));
+  EXPECT_FALSE(batch.removed.has_value()) << "what follows in the entry is of another topic";
+  EXPECT_THAT(positions(batch), ElementsAre(4));
+}
+
 TEST_F(RetainedReading, WhoAsksForTheEarliestTheLastOrATimeIsNotToldOfWhatIsGone) {
   for (const auto* id : {"a", "b", "c", "d"}) {
     store(id);

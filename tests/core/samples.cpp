@@ -61,6 +61,10 @@ raft::Entry claims_entry(std::uint64_t index, const std::vector<wire::Claim>& cl
   return entry_of(index, raft::Command::dedup, wire::encode(wire::DedupEntry{.time_ms = time_ms, .claims = claims}));
 }
 
+raft::Entry topic_entry(const std::vector<wire::TopicChange>& changes, std::uint64_t time_ms) {
+  return entry_of(1, raft::Command::topic, wire::encode(wire::TopicEntry{.time_ms = time_ms, .changes = changes}));
+}
+
 raft::Entry noop_entry(std::uint64_t index, std::uint64_t term) {
   return {
       .index = raft::Index{index}, .term = raft::Term{term}, .command = raft::Command::noop, .checksum = 0, .data = {}};
@@ -97,6 +101,10 @@ Applied Applying::claim(const std::vector<wire::Claim>& claims, std::uint64_t ti
   return apply(claims_entry(1, claims, time_ms));
 }
 
+Applied Applying::change(const wire::TopicChange& change, std::uint64_t time_ms) {
+  return apply(topic_entry({change}, time_ms));
+}
+
 namespace {
 
 [[nodiscard]] std::string name_of(wire::RefusalKind kind) {
@@ -127,6 +135,8 @@ namespace {
       return "malformed";
     case wire::RefusalKind::unfit:
       return "unfit";
+    case wire::RefusalKind::conflict:
+      return "conflict";
   }
   return "?";
 }
@@ -150,6 +160,10 @@ std::string text_of(const wire::Outcome& outcome) {
         return "published_before " + std::to_string(claimed->original.offset.value) + "@" +
                std::to_string(claimed->original.position.value);
     }
+  } else if (const auto* changed = std::get_if<wire::TopicChanged>(&outcome)) {
+    constexpr std::array kWhat{"", "created", "changed", "unchanged", "removed"};
+    text = std::string(kWhat.at(static_cast<std::size_t>(changed->what))) + " " +
+           std::to_string(changed->first_offset.value) + "-" + std::to_string(changed->next_offset.value);
   } else {
     const auto& refused = std::get<wire::Refused>(outcome);
     text = name_of(refused.kind) + "(" + std::to_string(refused.event) + ")";

@@ -40,6 +40,7 @@ struct Request {
                                         std::uint64_t time_ms = 1'000);
 [[nodiscard]] raft::Entry claims_entry(std::uint64_t index, const std::vector<wire::Claim>& claims,
                                        std::uint64_t time_ms = 1'000);
+[[nodiscard]] raft::Entry topic_entry(const std::vector<wire::TopicChange>& changes, std::uint64_t time_ms = 1'000);
 [[nodiscard]] raft::Entry noop_entry(std::uint64_t index, std::uint64_t term = 1);
 [[nodiscard]] DecodedEntryPtr decoded(const raft::Entry& entry);
 
@@ -50,13 +51,15 @@ class Applying {
   Applied apply(raft::Entry entry);
   Applied publish(const std::vector<Request>& requests, std::uint64_t time_ms = 1'000);
   Applied claim(const std::vector<wire::Claim>& claims, std::uint64_t time_ms = 1'000);
+  Applied change(const wire::TopicChange& change, std::uint64_t time_ms = 1'000);
 
   StateMachine state;
   Digest digest{1'024};
   std::vector<raft::Entry> log;
 };
 
-/// "offset@position" of each result, 'd' behind duplicates: "0@1 1@2d"; of a refusal its kind: "id_reuse(0)".
+/// "offset@position" of each result, 'd' behind duplicates: "0@1 1@2d"; of a refusal its kind: "id_reuse(0)";
+/// of a change of a topic what it did and the topic's offsets: "changed 0-2".
 [[nodiscard]] std::string text_of(const wire::Outcome& outcome);
 
 [[nodiscard]] WriteJob job_of(const Request& request, std::uint64_t deadline_us,

@@ -61,6 +61,10 @@ void run_small_entries(std::string_view bytes) {
     const auto again = wire::decode_dedup(wire::encode(*claims));
     promise(again && *again == *claims, "a DEDUP entry survives encoding");
   }
+  if (const auto changes = wire::decode_topic(test::tight(bytes))) {
+    const auto again = wire::decode_topic(wire::encode(*changes));
+    promise(again && *again == *changes, "a TOPIC entry survives encoding");
+  }
   if (const auto digest = wire::decode_digest(test::tight(bytes))) {
     const auto again = wire::decode_digest(wire::encode(*digest));
     promise(again && *again == *digest, "a DIGEST entry survives encoding");
@@ -79,8 +83,11 @@ std::vector<std::string> small_entries_seeds() {
                                              {wire::node_id("n2"), "n2", "127.0.0.1:7403", "127.0.0.1:7402", 12}}};
   const wire::DigestEntry digest{
       .time_ms = 7, .index = raft::Index{9}, .reports = {{raft::NodeId{1}, 5}, {raft::NodeId{2}, 6}}};
-  return {std::string(wire::encode(claims).view()), std::string(wire::encode(config).view()),
-          std::string(wire::encode(digest).view())};
+  const wire::TopicEntry changes{
+      .time_ms = 7,
+      .changes = {{"orders/new", wire::TopicAction::change, {{wire::Setting::Kind::value, 60'000}, {}, {}, {}}}}};
+  return {std::string(wire::encode(changes).view()), std::string(wire::encode(claims).view()),
+          std::string(wire::encode(config).view()), std::string(wire::encode(digest).view())};
 }
 
 }  // namespace weir::fuzz

@@ -64,7 +64,12 @@ void Faults::strike_machine(SimNode& node, std::size_t kind) {
     world_.history.note("stall", node.place());
     world_.history.say([&] { return node.name() + "'s disk stalls"; });
     node.disk().stall(dice_.between(50, 3'000) * kMillisecond);
-  } else if (kind < 88 && node.running()) {
+  } else if (kind < 86 && node.running()) {
+    ++world_.history.coverage.full_disks;
+    world_.history.note("full", node.place());
+    world_.history.say([&] { return node.name() + "'s disk is full"; });
+    node.disk().fill(dice_.between(50, 3'000) * kMillisecond);
+  } else if (kind < 89 && node.running()) {
     ++world_.history.coverage.disk_errors;
     node.disk().fail_next();
     // Whoever looks after the process starts it again.

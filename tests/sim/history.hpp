@@ -47,6 +47,7 @@ struct Coverage {
   std::uint64_t drains = 0;
   std::uint64_t pauses = 0;
   std::uint64_t stalls = 0;
+  std::uint64_t full_disks = 0;
   std::uint64_t disk_errors = 0;
   std::uint64_t clock_jumps = 0;
   std::uint64_t stored = 0;

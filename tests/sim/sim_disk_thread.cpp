@@ -95,8 +95,9 @@ void SimDiskThread::begin() {
 }
 
 void SimDiskThread::end() {
-  if (stalled_until_us_ > timeline_.now_us()) {
-    flush_ends_us_ = stalled_until_us_;
+  const std::uint64_t room_at_us = is_write(flushing_.front()) ? full_until_us_ : 0;
+  if (std::max(stalled_until_us_, room_at_us) > timeline_.now_us()) {
+    flush_ends_us_ = std::max(stalled_until_us_, room_at_us);
     timeline_.after(flush_ends_us_ - timeline_.now_us(), [self = std::weak_ptr(self_)] {
       if (const auto alive = self.lock()) {
         (*alive)->end();
@@ -247,6 +248,7 @@ void SimDiskThread::calm_down() {
   when_flushing_ = nullptr;
   when_in_snapshot_ = nullptr;
   stalled_until_us_ = 0;
+  full_until_us_ = 0;
 }
 
 std::size_t SimDiskThread::step_count() const {

@@ -48,10 +48,15 @@ class SimDiskThread final : public broker::Disk {
   void drop_before(raft::Index index, WriteDone done) override;
   [[nodiscard]] raft::Index snapshot_index() const override { return store_.snapshot_index(); }
   [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
+  [[nodiscard]] storage::DiskSpace space() const override {
+    return timeline_.now_us() < full_until_us_ ? storage::DiskSpace::nearly_full : store_.space();
+  }
   void found(std::string cluster_id, raft::Entry config, WriteDone done);
 
   /// The flush under way, or else the next, does not return before `us` have passed.
   void stall(std::uint64_t us);
+  /// For as long there is no room on the disk: writes wait (FAULTS 42).
+  void fill(std::uint64_t us) { full_until_us_ = std::max(full_until_us_, timeline_.now_us() + us); }
   /// From now on a flush takes this long.
   void slow_down(std::uint32_t flush_us) { usual_flush_us_ = flush_us; }
   /// The next flush fails.
@@ -121,6 +126,7 @@ class SimDiskThread final : public broker::Disk {
   std::deque<Job> flushing_;  ///< taken from waiting_, not durable yet
   std::uint64_t flush_ends_us_ = 0;
   std::uint64_t stalled_until_us_ = 0;
+  std::uint64_t full_until_us_ = 0;
   bool busy_ = false;
   bool fail_next_ = false;
   bool calm_ = false;  ///< nothing fails by itself any more

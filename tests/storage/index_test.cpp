@@ -23,7 +23,10 @@ using testing::IsEmpty;
 EntryRow row(std::uint64_t log_index, std::uint64_t position, std::uint64_t time_ms, std::vector<TopicPart> topics,
              std::vector<std::uint32_t> skipped = {}) {
   std::uint32_t count = 0;
-  for (const auto& part : topics) count += part.count;
+  for (auto& part : topics) {
+    count += part.count;
+    part.last = count - 1;  // one topic after the other
+  }
   return {Index{log_index}, Position{position}, count, time_ms, std::move(skipped), std::move(topics)};
 }
 TopicPart part(std::uint64_t topic, std::uint64_t offset, std::uint32_t count) {

@@ -29,6 +29,12 @@ DedupEntry golden_dedup() {
   return {1'700'000'000'000, {{"orders", "", "a1"}, {"stock", "till-7", "a2"}}};
 }
 
+TopicEntry golden_topic() {
+  return {1'700'000'000'000,
+          {{"orders", TopicAction::put, {{Setting::Kind::value, 7}, {Setting::Kind::off, 0}, {}, {}}},
+           {"old", TopicAction::remove, {}}}};
+}
+
 RetainEntry golden_retain() {
   return {1'700'000'000'000, {{"orders", raft::Offset{42}}, {"stock", raft::Offset{7}}}, raft::Index{99}};
 }
@@ -49,6 +55,7 @@ std::map<std::string, std::string> made() {
   golden["entry-publish"] = to_hex(built(full_request()).view());
   golden["entry-publish-merged"] = to_hex(golden_merge().view());
   golden["entry-dedup"] = to_hex(encode(golden_dedup()).view());
+  golden["entry-topic"] = to_hex(encode(golden_topic()).view());
   golden["entry-retain"] = to_hex(encode(golden_retain()).view());
   golden["entry-digest"] = to_hex(encode(golden_digest()).view());
   golden["entry-config"] = to_hex(encode(golden_config()).view());
@@ -87,6 +94,7 @@ TEST(Golden, WhatIsKeptIsRead) {
   EXPECT_EQ(viewed(bytes("entry-publish-merged")).time_ms(), 1'700'000'000'000U);
   EXPECT_EQ(copy_of(viewed(bytes("entry-publish-merged"))).at(1).events.at(0).body, "plain");
   EXPECT_EQ(decode_dedup(bytes("entry-dedup")).value(), golden_dedup());
+  EXPECT_EQ(decode_topic(bytes("entry-topic")).value(), golden_topic());
   EXPECT_EQ(decode_retain(bytes("entry-retain")).value(), golden_retain());
   EXPECT_EQ(decode_digest(bytes("entry-digest")).value(), golden_digest());
   EXPECT_EQ(decode_config(bytes("entry-config")).value(), golden_config());

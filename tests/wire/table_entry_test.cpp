@@ -1,4 +1,4 @@
-// DEDUP, RETAIN, DIGEST and CONFIG entries.
+// DEDUP, TOPIC, RETAIN, DIGEST and CONFIG entries.
 #include <flatbuffers/flatbuffers.h>
 #include <gtest/gtest.h>
 
@@ -41,6 +41,44 @@ TEST(DedupEntry, Fault088LiesAreRefused) {
   EXPECT_TRUE(refused([](auto& e) { e.claims[1].topic = std::string(256, 't'); }));
   EXPECT_TRUE(refused([](auto& e) { e.claims[1].id = ""; }));
   EXPECT_TRUE(refused([](auto& e) { e.claims[1].id = std::string(257, 'i'); }));
+}
+
+TopicEntry topic() {
+  const Setting off{Setting::Kind::off, 0};
+  return {1'700'000'000'000,
+          {{"orders", TopicAction::create, {{Setting::Kind::value, 7}, off, {}, {Setting::Kind::value, 9}}},
+           {"stock", TopicAction::change, {{Setting::Kind::keep, 0}, {}, off, {}}},
+           {"old", TopicAction::remove, {}}}};
+}
+
+TEST(TopicEntry, ComesBackAsItWasMade) {
+  EXPECT_EQ(decode_topic(encode(topic())).value(), topic());
+  const auto bytes = encode(topic());
+  for (std::size_t shift = 0; shift < 8; ++shift) EXPECT_TRUE(decode_topic(tight(bytes.view(), shift))) << shift;
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    const auto cut = decode_topic(tight(bytes.view().substr(0, size), 0));
+    EXPECT_TRUE(!cut || (*cut == topic() && size + 8 > bytes.size())) << size << ": only padding may be missing";
+  }
+}
+
+TEST(TopicEntry, Fault088LiesAreRefused) {
+  const auto refused = [](auto tell) {
+    TopicEntry told = topic();
+    tell(told);
+    return !decode_topic(encode(told));
+  };
+  EXPECT_TRUE(refused([](auto& e) { e.time_ms = raft::kNumberLimit; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes.clear(); }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].topic = ""; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].topic = std::string(256, 't'); }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].action = TopicAction{0}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].action = TopicAction{5}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].settings.age_ms.kind = Setting::Kind::keep; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].settings.age_ms = {Setting::Kind::keep, 0}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].settings.age_ms = {Setting::Kind::value, 0}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.bytes = {Setting::Kind::off, 1}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.count = {Setting::Kind{4}, 0}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.dedup_ms = {Setting::Kind::value, raft::kNumberLimit}; }));
 }
 
 RetainEntry retain() {
@@ -164,6 +202,7 @@ TEST(Entry, NothingIsNoEntry) {
   EXPECT_FALSE(PublishView::verify({}));
   EXPECT_FALSE(decode_dedup({}));
   EXPECT_FALSE(decode_retain({}));
+  EXPECT_FALSE(decode_topic({}));
   EXPECT_FALSE(decode_digest({}));
   EXPECT_FALSE(decode_config({}));
 }

@@ -186,6 +186,7 @@ void ClientChecker::check_refused(const Attempt& attempt, const wire::Refused& r
     case wire::RefusalKind::no_leader:
     case wire::RefusalKind::overloaded:
     case wire::RefusalKind::draining:
+    case wire::RefusalKind::disk_full:
       break;
     default:
       fail(request, "a refusal no client should see: " + refused.detail);

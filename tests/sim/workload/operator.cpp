@@ -16,9 +16,6 @@ using broker::MemberStatus;
 using wire::MemberKind;
 
 constexpr std::array<std::uint32_t, 4> kPausesMaxMs{400, 1'500, 4'000, 15'000};
-constexpr std::uint64_t kWatchUs = 50 * kMillisecond;
-/// How much later than its timeout an answer may come, as for publishers.
-constexpr std::uint64_t kGraceUs = 500 * kMillisecond;
 /// Then the wish is given up: another leader may know better.
 constexpr std::uint32_t kAttemptsMax = 12;
 /// A node that is to be added and is not heard so often gets other peers.
@@ -40,7 +37,8 @@ Operator::Operator(World& world, std::size_t founder_count, Dice dice)
       dice_(dice),
       pause_max_ms_(kPausesMaxMs[dice_.below(kPausesMaxMs.size())]),
       voters_min_(founder_count < 3 ? 1 : 3),
-      voters_max_(std::max<std::size_t>(founder_count, 5)) {}
+      voters_max_(std::max<std::size_t>(founder_count, 5)),
+      call_(world, {.broken = [this] { ++wish_->attempts; }, .text = [] { return "a change of the members"; }}) {}
 
 SimNode* Operator::find(const std::string& name) const {
   const auto place = std::ranges::find(world_.nodes, name, [](const auto& node) { return node->name(); });
@@ -62,7 +60,7 @@ void Operator::look_again() {
   const bool hurries = healed_ || wish_;
   const std::uint64_t pause_ms = hurries ? dice_.between(30, 300) : dice_.between(30, pause_max_ms_);
   world_.timeline.after(pause_ms * kMillisecond, [this] {
-    if (!open_) {
+    if (!call_.open()) {
       attempt();
     }
     look_again();
@@ -109,15 +107,19 @@ std::optional<Operator::Wish> Operator::draw(const std::vector<MemberStatus>& me
   return std::nullopt;
 }
 
-/// Where nobody brings back a member that lost its disk, the operator takes it out and adds it again.
+/// Where nobody brings back a member that lost its disk, the operator takes it out and adds it again. Everywhere, if a
+/// leader that had not heard of the loss was told to add it: then the life that is named is over, and the one that is
+/// there is not empty any more (it was let in before).
 std::optional<Operator::Wish> Operator::next_repair() const {
   const ConfigPtr config = world_.checkers->raft.config();
-  if (world_.readmission == broker::Readmission::automatic || config == nullptr) {
+  if (config == nullptr) {
     return std::nullopt;
   }
+  const bool automatic = world_.readmission == broker::Readmission::automatic;
   for (const auto& member : config->members) {
     const SimNode* node = find(member.name);
-    if (node->incarnation() != member.incarnation) {
+    const bool comes_back = automatic && (node->is_empty() || member.kind == MemberKind::awaited);
+    if (node->incarnation() != member.incarnation && !comes_back) {
       return Wish{.change = {.action = MemberAction::remove, .node = member.name}};
     }
   }
@@ -141,11 +143,11 @@ bool Operator::is_safe(const Wish& wish, const std::vector<MemberStatus>& member
 }
 
 void Operator::elected(SimNode& node) {
-  if (healed_ || open_ || !dice_.chance(1, 3)) {
+  if (healed_ || call_.open() || !dice_.chance(1, 3)) {
     return;
   }
   world_.timeline.after(dice_.between(0, 3'000), [this, &node, boot = node.boot()] {
-    if (healed_ || open_ || !node.running() || node.boot() != boot) {
+    if (healed_ || call_.open() || !node.running() || node.boot() != boot) {
       return;
     }
     if (!wish_) {
@@ -169,21 +171,16 @@ void Operator::attempt() {
 }
 
 void Operator::submit(SimNode& node) {
-  open_ = true;
-  place_ = node.place();
-  boot_ = node.boot();
-  waited_us_ = 0;
-  timeout_ms_ = dice_.between(200, 3'000);
-  world_.timeline.after(kWatchUs, [this, number = ++number_] { watch(number); });
-  node.later(dice_.between(0, 500), [this, &node, number = number_] {
-    if (number != number_) {
+  const std::uint64_t number = call_.begin(node, dice_.between(200, 3'000));
+  node.later(dice_.between(0, 500), [this, &node, number] {
+    if (!call_.is_latest(number)) {
       return;
     }
     if (wish_->transfer) {
       return transfer(node);
     }
     if (!is_safe(*wish_, node.node().status().members)) {
-      open_ = false;
+      call_.end();
       return wish_.reset();
     }
     world_.history.note("change", node.place(), static_cast<std::uint64_t>(wish_->change.action), wish_->attempts);
@@ -192,7 +189,7 @@ void Operator::submit(SimNode& node) {
       return "operator asks " + node.name() + " to " + kActions[static_cast<std::size_t>(wish_->change.action)] + " " +
              wish_->change.node;
     });
-    node.node().change_members(wish_->change, timeout_ms_,
+    node.node().change_members(wish_->change, call_.timeout_ms(),
                                [this, &node, number](const Answer& answer) { answered(node, number, answer); });
   });
 }
@@ -201,12 +198,12 @@ void Operator::transfer(SimNode& node) {
   const auto asked = node.node().transfer_leadership(wish_->change.node);
   world_.history.note("transfer", node.place(), asked.has_value() ? 1 : 0);
   world_.history.coverage.transfers += asked.has_value() ? 1U : 0U;
-  open_ = false;
+  call_.end();
   wish_.reset();
 }
 
 void Operator::answered(SimNode& node, std::uint64_t number, const Answer& answer) {
-  if (number != number_ || !open_) {
+  if (!call_.open(number)) {
     return world_.checkers->verdict.fail("a change of the members is answered twice");
   }
   world_.history.note("changed", answer ? answer->value : 0,
@@ -215,7 +212,7 @@ void Operator::answered(SimNode& node, std::uint64_t number, const Answer& answe
     return node.name() + " answers the operator: " +
            (answer ? "done, entry " + std::to_string(answer->value) : answer.error().detail);
   });
-  open_ = false;
+  call_.end();
   if (answer) {
     // What was committed in this very event is known to the checkers behind it.
     world_.timeline.after(0, [this, change = wish_->change, index = *answer] { check_done(change, index); });
@@ -256,24 +253,6 @@ void Operator::check_done(const broker::MemberChange& change, raft::Index index)
   if (!right) {
     world_.checkers->verdict.fail(what + "it does not");
   }
-}
-
-void Operator::watch(std::uint64_t number) {
-  if (number != number_ || !open_) {
-    return;
-  }
-  SimNode& node = *world_.nodes[place_];
-  if (!node.running() || node.boot() != boot_) {
-    open_ = false;
-    ++number_;
-    ++wish_->attempts;
-    return;
-  }
-  waited_us_ += node.paused() ? 0 : kWatchUs;
-  if (waited_us_ > node.clock().duration_us(timeout_ms_ * kMillisecond) + kGraceUs) {
-    return world_.checkers->verdict.fail("a change of the members has no answer from " + node.name());
-  }
-  world_.timeline.after(kWatchUs, [this, number] { watch(number); });
 }
 
 void Operator::start_empty() {

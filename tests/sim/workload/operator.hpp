@@ -11,6 +11,7 @@
 
 #include "broker/core/membership.hpp"
 #include "tests/sim/dice.hpp"
+#include "tests/sim/workload/call.hpp"
 #include "tests/sim/world.hpp"
 
 namespace weir::sim {
@@ -46,7 +47,6 @@ class Operator {
   void answered(SimNode& node, std::uint64_t number, const Answer& answer);
   void check_done(const broker::MemberChange& change, raft::Index index);
   void refused(const broker::ChangeRefusal& refusal);
-  void watch(std::uint64_t number);
   /// Stops the node that is to be added, and starts it empty, with the members of today as its peers.
   void start_empty();
   [[nodiscard]] SimNode* leader();
@@ -60,12 +60,7 @@ class Operator {
   std::size_t voters_max_;
   bool healed_ = false;
   std::optional<Wish> wish_;
-  std::uint64_t number_ = 0;  ///< of the attempt; an answer to an earlier one is ignored
-  bool open_ = false;         ///< an attempt waits for its answer
-  std::size_t place_ = 0;     ///< of its node
-  std::uint64_t boot_ = 0;
-  std::uint32_t timeout_ms_ = 0;
-  std::uint64_t waited_us_ = 0;  ///< while the node was not paused
+  Call call_;  ///< the attempt
 };
 
 }  // namespace weir::sim

@@ -8,16 +8,11 @@
 namespace weir::sim {
 namespace {
 
-constexpr std::uint64_t kWatchUs = 50 * kMillisecond;
-/// How much later than its timeout an answer may come: writes are looked over every 50 ms, by a clock that may run at
-/// half the speed.
-constexpr std::uint64_t kGraceUs = 500 * kMillisecond;
-
 [[nodiscard]] bool is_retriable(const wire::Outcome& outcome) {
   const auto* refused = std::get_if<wire::Refused>(&outcome);
   return refused != nullptr &&
          (refused->kind == wire::RefusalKind::no_leader || refused->kind == wire::RefusalKind::overloaded ||
-          refused->kind == wire::RefusalKind::draining);
+          refused->kind == wire::RefusalKind::draining || refused->kind == wire::RefusalKind::disk_full);
 }
 
 [[nodiscard]] std::uint64_t mark_of(const wire::Outcome& outcome) {
@@ -29,6 +24,13 @@ constexpr std::uint64_t kGraceUs = 500 * kMillisecond;
 }
 
 }  // namespace
+
+Publisher::Publisher(World& world, RequestMaker& maker, Dice dice)
+    : world_(world),
+      maker_(maker),
+      dice_(dice),
+      call_(world, {.broken = [this] { broken(); },
+                    .text = [this] { return "request " + std::to_string(request_->number); }}) {}
 
 /// Between two requests: none while the run is behind its number of events, long ones once it is ahead.
 std::uint64_t Publisher::draw_pause_ms() {
@@ -45,8 +47,8 @@ std::string Publisher::text() const {
   if (request_ == nullptr) {
     return "a publisher between two requests";
   }
-  return "a publisher with request " + std::to_string(request_->number) + " at node " + std::to_string(place_ + 1) +
-         (open_ ? ", waiting" : ", pausing");
+  return "a publisher with request " + std::to_string(request_->number) + " at node " +
+         std::to_string(call_.place() + 1) + (call_.open() ? ", waiting" : ", pausing");
 }
 
 void Publisher::go_on(std::uint64_t delay_us) {
@@ -65,14 +67,10 @@ void Publisher::attempt() {
   if (!node.running() || (!node.ready() && !dice_.chance(1, 40))) {
     return go_on(dice_.between(5, 50) * kMillisecond);
   }
-  open_ = true;
-  place_ = node.place();
-  boot_ = node.boot();
-  waited_us_ = 0;
-  timeout_ms_ = dice_.chance(1, 5) ? dice_.between(0, 200) : dice_.between(500, 4'000);
-  world_.timeline.after(kWatchUs, [this, number = ++number_] { watch(number); });
-  node.later(dice_.between(0, 500), [this, &node, number = number_] {
-    if (number == number_) {
+  const std::uint32_t timeout_ms = dice_.chance(1, 5) ? dice_.between(0, 200) : dice_.between(500, 4'000);
+  const std::uint64_t number = call_.begin(node, timeout_ms);
+  node.later(dice_.between(0, 500), [this, &node, number] {
+    if (call_.is_latest(number)) {
       submit(node);
     }
   });
@@ -81,18 +79,18 @@ void Publisher::attempt() {
 void Publisher::submit(SimNode& node) {
   Attempt attempt = world_.checkers->clients.begin(request_);
   world_.history.note("attempt", request_->number, node.place());
-  auto done = [this, &node, number = number_, attempt](const wire::Outcome& outcome) {
+  auto done = [this, &node, number = call_.number(), attempt](const wire::Outcome& outcome) {
     answered(node, number, attempt, outcome);
   };
   if (request_->claim) {
-    node.node().claim(*request_->claim, timeout_ms_, std::move(done));
+    node.node().claim(*request_->claim, call_.timeout_ms(), std::move(done));
   } else {
-    node.node().publish(request_->bytes, timeout_ms_, std::move(done));
+    node.node().publish(request_->bytes, call_.timeout_ms(), std::move(done));
   }
 }
 
 void Publisher::answered(SimNode& node, std::uint64_t number, const Attempt& attempt, const wire::Outcome& outcome) {
-  if (number != number_ || !open_) {
+  if (!call_.open(number)) {
     world_.checkers->verdict.fail("request " + std::to_string(attempt.request->number) + " is answered twice");
     return;
   }
@@ -106,14 +104,12 @@ void Publisher::answered(SimNode& node, std::uint64_t number, const Attempt& att
     ++attempt.request->refused;
   }
   world_.checkers->clients.answered(attempt, outcome);
-  open_ = false;
+  call_.end();
   decide(outcome);
   // A client that is called back may come again from inside the call.
   if (request_ == nullptr && !retired_ && node.running() && dice_.chance(1, 4)) {
     request_ = maker_.next();
-    open_ = true;
-    waited_us_ = 0;
-    world_.timeline.after(kWatchUs, [this, next = ++number_] { watch(next); });
+    call_.begin_again();
     return submit(node);
   }
   go_on(request_ == nullptr ? draw_pause_ms() * kMillisecond : dice_.between(5, 150) * kMillisecond);
@@ -128,26 +124,10 @@ void Publisher::decide(const wire::Outcome& outcome) {
   }
 }
 
-void Publisher::watch(std::uint64_t number) {
-  if (number != number_ || !open_) {
-    return;
-  }
-  SimNode& node = *world_.nodes[place_];
-  if (!node.running() || node.boot() != boot_) {
-    // The connection broke: nobody knows what became of it.
-    open_ = false;
-    ++number_;
-    ++world_.history.coverage.unknown_outcomes;
-    decide(wire::Refused{.kind = wire::RefusalKind::outcome_unknown, .event = 0, .offset = {}, .detail = {}});
-    return go_on(dice_.between(5, 100) * kMillisecond);
-  }
-  waited_us_ += node.paused() ? 0 : kWatchUs;
-  if (waited_us_ > node.clock().duration_us(timeout_ms_ * kMillisecond) + kGraceUs) {
-    world_.checkers->verdict.fail("request " + std::to_string(request_->number) + " at " + node.name() +
-                                  " has no answer after its timeout of " + std::to_string(timeout_ms_) + " ms");
-    return;
-  }
-  world_.timeline.after(kWatchUs, [this, number] { watch(number); });
+void Publisher::broken() {
+  ++world_.history.coverage.unknown_outcomes;
+  decide(wire::Refused{.kind = wire::RefusalKind::outcome_unknown, .event = 0, .offset = {}, .detail = {}});
+  go_on(dice_.between(5, 100) * kMillisecond);
 }
 
 }  // namespace weir::sim

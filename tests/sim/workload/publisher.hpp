@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/sim/dice.hpp"
+#include "tests/sim/workload/call.hpp"
 #include "tests/sim/workload/request_maker.hpp"
 #include "tests/sim/world.hpp"
 
@@ -14,7 +15,7 @@ namespace weir::sim {
 
 class Publisher {
  public:
-  Publisher(World& world, RequestMaker& maker, Dice dice) : world_(world), maker_(maker), dice_(dice) {}
+  Publisher(World& world, RequestMaker& maker, Dice dice);
 
   void start();
   /// Finishes what it has begun and begins nothing new.
@@ -28,8 +29,8 @@ class Publisher {
   void attempt();
   void submit(SimNode& node);
   void answered(SimNode& node, std::uint64_t number, const Attempt& attempt, const wire::Outcome& outcome);
-  /// Sees to an attempt whose node is gone or does not answer.
-  void watch(std::uint64_t number);
+  /// The attempt's node is gone.
+  void broken();
   void decide(const wire::Outcome& outcome);
 
   World& world_;
@@ -37,12 +38,7 @@ class Publisher {
   Dice dice_;
   bool retired_ = false;
   std::shared_ptr<Request> request_;  ///< the one at work; null between two
-  std::uint64_t number_ = 0;          ///< of the attempt; an answer to an earlier one is ignored
-  bool open_ = false;                 ///< an attempt waits for its answer
-  std::size_t place_ = 0;             ///< of its node
-  std::uint64_t boot_ = 0;
-  std::uint32_t timeout_ms_ = 0;
-  std::uint64_t waited_us_ = 0;  ///< while the node was not paused
+  Call call_;                         ///< the attempt
 };
 
 }  // namespace weir::sim

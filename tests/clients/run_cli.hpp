@@ -1,0 +1,18 @@
+// The command line in this process, and what it printed. One test at a time: stdout and stderr are captured.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace weir::test {
+
+struct Ran {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+/// `words`: what follows `weir`.
+[[nodiscard]] Ran run_cli(std::vector<std::string> words);
+
+}  // namespace weir::test
