@@ -9,13 +9,10 @@ namespace {
 constexpr std::size_t kTopicBytesMin = 2 + 4 * 8;
 constexpr std::size_t kPartBytesMin = 20;
 constexpr std::size_t kOrdinalBytes = 4;
-<<<<<<< HEAD
 constexpr std::size_t kIdBytes = 1 + 8 + 8 + 4;
-=======
 /// What follows a topic: settings are the bits below.
 constexpr unsigned kClaimsBefore = 16;
 constexpr unsigned kRemoved = 32;
->>>>>>> main
 constexpr std::uint8_t kRow = 1;
 constexpr std::uint8_t kIdsOf = 2;
 

@@ -114,6 +114,7 @@ Hello started_hello() {
   Hello started = hello();
   started.started_term = raft::Term{4};
   started.started_index = raft::Index{1'000};
+  started.lost_data = true;
   return started;
 }
 
