@@ -114,8 +114,14 @@ Hello started_hello() {
   Hello started = hello();
   started.started_term = raft::Term{4};
   started.started_index = raft::Index{1'000};
-  started.lost_data = true;
   return started;
+}
+
+Hello damaged_hello() {
+  Hello damaged = hello();
+  damaged.cluster_id.clear();
+  damaged.lost_data = true;
+  return damaged;
 }
 
 raft::Message reporting() {
@@ -143,6 +149,7 @@ std::map<std::string, PeerMessage> every_message() {
   return {
       {"hello", hello()},
       {"hello-started", started_hello()},
+      {"hello-damaged", damaged_hello()},
       {"welcome", Welcome{hello(), ""}},
       {"welcome-refused", Welcome{hello(), "protocol 3 is not spoken here; upgrade n1 first"}},
       {"found", Found{encode(config)}},
