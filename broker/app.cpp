@@ -40,6 +40,9 @@ constexpr std::chrono::milliseconds kStopTimeout{9'000};
 constexpr std::uint32_t kHttpStopTimeoutMs = 3'000;
 /// Descriptors that HTTP connections may not have: files, members, and what is just being accepted (FAULTS 55, 82).
 constexpr std::size_t kDescriptorsReserved = 256;
+/// A node that finds its data damaged begins anew in the same process; a disk that goes on damaging it is not trusted
+/// for ever.
+constexpr int kLivesMax = 3;
 /// Until a leader is first known the app looks this often.
 constexpr int kTicksPerLook = 5;
 
@@ -107,6 +110,11 @@ void say(const std::string& line) {
   return acceptor.local_endpoint(code).port();
 }
 
+/// Others have what this node has, and may give it back.
+[[nodiscard]] bool may_rejoin(const Config& config) {
+  return config.if_damaged == IfDamaged::rejoin && config.peers.size() > 1;
+}
+
 class App {
  public:
   explicit App(const Config& config);
@@ -115,6 +123,9 @@ class App {
   App& operator=(const App&) = delete;
 
   int run();
+  /// What is wrong with the node's data; empty = nothing is known to be.
+  [[nodiscard]] const std::string& damage() const { return damage_; }
+  [[nodiscard]] bool was_told_to_stop() const { return told_to_stop_; }
 
  private:
   void open_peer_port();
@@ -125,6 +136,7 @@ class App {
 
   void tick();
   void announce_leader();
+  void notice_recovery();
   void on_phase(Phase phase, const std::string& why);
   void on_signal(int signal);
   void stop(int exit_code);
@@ -144,11 +156,12 @@ class App {
   /// from a member then costs no wake-up of a second thread on its way in nor out. Its checksums and system calls are
   /// about half a millisecond per MiB; wake-ups cost more than that as soon as messages are small, and they mostly are.
   asio::io_context core_{1};
-  std::unique_ptr<storage::LogStore> store_;
+  std::unique_ptr<storage::LmdbLogStore> store_;
   std::unique_ptr<DiskThread> disk_;
   std::unique_ptr<PeerLinks> links_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<NodePeers> node_peers_;
+  std::unique_ptr<storage::Scrub> scrub_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<HttpServer> http_;
   Ticker ticker_;
@@ -156,6 +169,9 @@ class App {
   asio::steady_timer patience_;
   std::vector<std::jthread> net_threads_;
 
+  std::string damage_;
+  bool told_to_stop_ = false;
+  bool was_damaged_ = false;  ///< and has not got everything back yet
   bool announced_ = false;
   int ticks_to_look_ = 0;
   bool was_running_ = false;
@@ -213,9 +229,11 @@ void App::open_store() {
   auto store = storage::LmdbLogStore::open({.folder = config_.data,
                                             .node_name = config_.node.name,
                                             .segment_bytes = config_.segment_bytes,
-                                            .durability = config_.durability});
+                                            .durability = config_.durability,
+                                            .rejoin = may_rejoin(config_)});
   if (!store) throw std::runtime_error(store.error().text);
   store_ = std::move(*store);
+  was_damaged_ = !store_->lost_because().empty();
   disk_ = std::make_unique<DiskThread>(*store_, core_.get_executor());
 }
 
@@ -235,6 +253,7 @@ void App::build_node() {
   NodeEvents events;
   events.raft = [this](const raft::Event& event) { node_log_.raft(event); };
   events.phase = [this](Phase phase, const std::string& why) { on_phase(phase, why); };
+  events.damaged = [this](const std::string& why) { damage_ = why; };
   events.notice = [this](const std::string& text) { node_log_.notice(text); };
   auto founding = [this](std::string cluster_id, raft::Entry entry, Disk::WriteDone done) {
     log_.info("founding the cluster", {{"cluster", cluster_id}});
@@ -243,6 +262,14 @@ void App::build_node() {
   node_ = std::make_unique<Node>(std::move(config), store_->identity(), store_->recovered(), *disk_, *links_, clock_,
                                  std::move(founding), std::move(events));
   node_peers_ = std::make_unique<NodePeers>(*node_);
+  scrub_ = std::make_unique<storage::Scrub>(
+      *store_,
+      storage::Scrub::Options{.bytes_per_s = config_.scrub_bytes_per_s,
+                              .pause = std::chrono::milliseconds(config_.scrub_pause_ms)},
+      [this](const storage::Error& error) {
+        asio::post(core_, [this, why = error.text] { node_->stop_damaged(why); });
+      });
+  disk_->count_scrubbed([&scrub = *scrub_] { return Scrubbed{.bytes = scrub.bytes(), .passes = scrub.passes()}; });
 }
 
 void App::open_http() {
@@ -278,6 +305,12 @@ void App::start() {
                         {"incarnation", store_->identity().incarnation},
                         {"last_index", store_->recovered().last_index.value},
                         {"net_threads", config_.net_threads}});
+  if (was_damaged_) {
+    log_.error(
+        "DAMAGED: what this node had is left aside in its data folder; it begins empty and gets everything from "
+        "the other members",
+        {{"why", store_->lost_because()}});
+  }
   if (!is_loopback(config_.http) || !is_loopback(config_.raft)) {
     log_.warn("INSECURE: reachable from other machines, and whoever reaches it may read, write and pose as a member",
               {{"http", config_.http.text()}, {"raft", config_.raft.text()}});
@@ -305,9 +338,24 @@ void App::start() {
 
 void App::tick() {
   node_->tick();
-  if (announced_ || --ticks_to_look_ > 0) return;
+  if ((announced_ && !was_damaged_) || --ticks_to_look_ > 0) return;
   ticks_to_look_ = kTicksPerLook;
-  announce_leader();
+  if (!announced_) announce_leader();
+  if (was_damaged_) notice_recovery();
+}
+
+/// A voter again, with all that it knows to be committed: what was damaged is of no use to anybody any more.
+void App::notice_recovery() {
+  const NodeStatus status = node_->status();
+  const auto self = std::ranges::find(status.members, status.node, &MemberStatus::node);
+  const bool votes = self != status.members.end() && self->kind == wire::MemberKind::voter &&
+                     self->incarnation == store_->identity().incarnation;
+  if (!votes || !status.leader || status.commit_index.value == 0 || status.applied_index != status.commit_index) return;
+  was_damaged_ = false;
+  log_.info("has everything again; what was damaged is removed");
+  disk_->between_writes([this] {
+    if (auto forgotten = store_->forget_damage(); !forgotten) log_.warn(forgotten.error().text);
+  });
 }
 
 /// Once, when a leader is first known and this node has applied what it knows to be committed.
@@ -334,6 +382,7 @@ void App::on_phase(Phase phase, const std::string& why) {
 }
 
 void App::on_signal(int signal) {
+  told_to_stop_ = true;
   log_.info("told to stop; a second signal stops at once", {{"signal", signal}});
   signals_.async_wait([](const boost::system::error_code& code, int second) {
     constexpr int kKilledBySignal = 128;
@@ -398,8 +447,21 @@ std::string App::goaway_address() const {
 int run_broker(const Config& config) {
   fill_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);
-  App app(config);
-  return app.run();
+  for (int life = 1;; ++life) {
+    std::string damage;
+    int exit_code = 0;
+    bool goes_on = life < kLivesMax && may_rejoin(config);
+    {
+      App app(config);
+      exit_code = app.run();
+      damage = app.damage();
+      goes_on = goes_on && !app.was_told_to_stop();
+    }
+    if (damage.empty()) return exit_code;
+    if (auto condemned = storage::condemn_folder(config.data, damage); !condemned)
+      throw std::runtime_error(condemned.error().text);
+    if (!goes_on) return exit_code;
+  }
 }
 
 }  // namespace weir::broker

@@ -18,13 +18,23 @@
 #include "broker/http/server.hpp"
 #include "broker/log.hpp"
 #include "storage/lmdb_log_store.hpp"
+#include "storage/scrub.hpp"
 
 namespace weir::broker {
+
+/// What becomes of a node whose log is damaged, and that has been given other members.
+enum class IfDamaged : std::uint8_t {
+  rejoin = 1,  ///< it leaves the log aside, begins empty, and gets everything from the others (docs/decisions/0018)
+  stop = 2,    ///< an operator decides
+};
 
 struct Config {
   std::string data = "./weir-data";
   storage::Durability durability = storage::Durability::two_flushes;
   std::uint64_t segment_bytes = storage::LmdbLogStore::kSegmentBytes;
+  IfDamaged if_damaged = IfDamaged::rejoin;
+  std::uint64_t scrub_bytes_per_s = storage::Scrub::kBytesPerS;  ///< 0 = no scrub
+  std::uint32_t scrub_pause_ms = 3'600'000;
   std::vector<Peer> peers;  ///< sorted by name; once loaded this node is among them
   Endpoint http{"127.0.0.1", 7400};
   Endpoint raft{"127.0.0.1", 7401};

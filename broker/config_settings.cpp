@@ -236,6 +236,26 @@ constexpr std::array kPlaces{
           return {};
         },
         [](const Config& c) { return show_size(c.segment_bytes); }),
+    place(
+        "disk.if_damaged", "if-damaged",
+        "rejoin: what is damaged is left aside, and everything got from the other members; stop: you decide",
+        [](Config& c, std::string_view t) -> Parsed {
+          if (t != "rejoin" && t != "stop") return std::unexpected("must be rejoin or stop");
+          c.if_damaged = t == "rejoin" ? IfDamaged::rejoin : IfDamaged::stop;
+          return {};
+        },
+        [](const Config& c) { return std::string(c.if_damaged == IfDamaged::rejoin ? "rejoin" : "stop"); }),
+    place(
+        "disk.scrub_bytes_per_s", "scrub-bytes-per-s",
+        "How fast what is stored is read again to find damage, in a second; off = it is not",
+        [](Config& c, std::string_view t) -> Parsed {
+          std::size_t bytes = 0;
+          if (t != "off")
+            if (auto parsed = set_bytes(bytes, t, kSizeMax); !parsed) return parsed;
+          c.scrub_bytes_per_s = bytes;
+          return {};
+        },
+        [](const Config& c) { return c.scrub_bytes_per_s == 0 ? std::string("off") : show_size(c.scrub_bytes_per_s); }),
     place("node", "node", "This node's name", set_node, [](const Config& c) { return c.node.name; }),
     place("peers", "peers", "All members, this one among them: n1=host1:7401,n2=host2:7401; none = a single node",
           set_peers, show_peers),
@@ -312,6 +332,8 @@ constexpr std::array kRunning{
                                                                         "election-timeout-max-ms", "See the minimum"),
     ms<[](auto& c) -> auto& { return c.node.disk_stall_timeout_ms; }>("disk.stall_timeout_ms", "disk-stall-timeout-ms",
                                                                       "A leader whose disk hangs this long steps down"),
+    ms<[](auto& c) -> auto& { return c.scrub_pause_ms; }>("disk.scrub_pause_ms", "scrub-pause-ms",
+                                                          "From one reading of all that is stored to the next"),
     ms<[](auto& c) -> auto& { return c.drain_timeout_ms; }>("drain_timeout_ms", "drain-timeout-ms",
                                                             "What a stop may spend on pending requests"),
     count<[](auto& c) -> auto& { return c.node.digest_every_entries; }>(

@@ -115,8 +115,11 @@ void DiskThread::run_writer() {
       } else if (auto* drop = std::get_if<DropJob>(&jobs[at])) {
         answers.push_back(carry_out(std::move(*drop)));
         ++at;
+      } else if (auto* piece = std::get_if<PieceJob>(&jobs[at])) {
+        answers.push_back(carry_out(std::move(*piece)));
+        ++at;
       } else {
-        answers.push_back(carry_out(std::move(std::get<PieceJob>(jobs[at]))));
+        std::get<std::move_only_function<void()>>(jobs[at])();
         ++at;
       }
     }

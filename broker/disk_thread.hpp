@@ -87,6 +87,11 @@ class DiskThread final : public Disk {
   [[nodiscard]] storage::DiskSpace space() const override {
     return waits_for_room_.load(std::memory_order_relaxed) ? storage::DiskSpace::nearly_full : store_.space();
   }
+  [[nodiscard]] Scrubbed scrubbed() const override { return scrubbed_ ? scrubbed_() : Scrubbed{}; }
+  /// Who knows what was scrubbed.
+  void count_scrubbed(std::function<Scrubbed()> scrubbed) { scrubbed_ = std::move(scrubbed); }
+  /// Runs `work` on the writing thread, in order with the writes.
+  void between_writes(std::move_only_function<void()> work) { writer_jobs_.push(std::move(work)); }
   /// Node::Founding: storage::LogStore::found, in order with the writes.
   void found(std::string cluster_id, raft::Entry config, WriteDone done);
 
@@ -117,7 +122,7 @@ class DiskThread final : public Disk {
     std::size_t bytes_max;
     ReadDone done;
   };
-  using WriterJob = std::variant<WriteJob, FoundJob, DropJob, PieceJob>;
+  using WriterJob = std::variant<WriteJob, FoundJob, DropJob, PieceJob, std::move_only_function<void()>>;
   using Result = std::expected<void, storage::Error>;
   /// What the core is told, on its strand.
   using Answer = std::move_only_function<void()>;
@@ -142,6 +147,7 @@ class DiskThread final : public Disk {
   /// The writer's own: the first error, which all later writes get.
   std::optional<storage::Error> failed_;
   std::atomic<bool> waits_for_room_ = false;
+  std::function<Scrubbed()> scrubbed_;
   std::jthread writer_;
   std::jthread reader_;
   std::jthread background_;

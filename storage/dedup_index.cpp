@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -130,6 +131,15 @@ DedupIndex& DedupIndex::operator=(DedupIndex&&) noexcept = default;
 void DedupIndex::insert(IdHash hash, IdPlace place) {
   table_->shards[Table::shard_of(hash)].insert(Table::fingerprint_of(hash), table_->pack(place));
   ++table_->size;
+}
+
+void DedupIndex::insert(std::span<const Id> ids) {
+  std::array<std::size_t, kShards + 1> next{};
+  for (const Id& id : ids) ++next[Table::shard_of(id.hash) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<Id> by_shard(ids.size());
+  for (const Id& id : ids) by_shard[next[Table::shard_of(id.hash)]++] = id;
+  for (const Id& id : by_shard) insert(id.hash, id.place);
 }
 
 void DedupIndex::forget_before(raft::Index index) {

@@ -91,6 +91,20 @@ int take_space(int fd, std::uint64_t begin, std::uint64_t end) {
   return ftruncate(fd, static_cast<off_t>(end)) == 0 ? 0 : errno;
 }
 
+// LMDB maps its lock file and writes into it. Where the file system has no block for a page of it, that is no error but
+// a SIGBUS: so all of its blocks are taken before.
+int take_lock_file(const std::string& path, std::uint32_t readers_max) {
+  constexpr std::uint64_t kPageBytes = 4096;
+  constexpr std::uint64_t kReaderBytes = 64;
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode);
+  if (fd < 0) return errno;
+  const std::uint64_t pages = 1 + (readers_max * kReaderBytes + kPageBytes - 1) / kPageBytes;
+  const int code = posix_fallocate(fd, 0, static_cast<off_t>(pages * kPageBytes));
+  close(fd);
+  if (code != 0) static_cast<void>(unlink(path.c_str()));
+  return code;
+}
+
 }  // namespace
 
 void Env::Closer::operator()(MDB_env* env) const noexcept {
@@ -109,6 +123,7 @@ std::expected<Env, Error> Env::open(Options options) {
   std::unique_ptr<MDB_env, Closer> env(raw);
   int code = mdb_env_set_mapsize(raw, options.map_bytes);
   if (code == 0) code = mdb_env_set_maxreaders(raw, options.readers_max);
+  if (code == 0 && options.access == Access::write) code = take_lock_file(options.path + "-lock", options.readers_max);
   if (code == 0) code = mdb_env_open(raw, options.path.c_str(), flags_of(options), kFileMode);
   if (code == 0) code = prepare(raw);
   MDB_stat stat{};

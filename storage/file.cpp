@@ -59,7 +59,7 @@ std::expected<void, Error> read_at(int descriptor, const std::string& path, std:
   while (!out.empty()) {
     const ssize_t count = pread(descriptor, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failure_errno(path, "read");
+    if (count < 0) return failure_errno(path, "read (is the disk failing? look at the kernel's log)");
     if (count == 0) return std::unexpected(Error{Errc::damaged, path + ": is cut off"});
     out = out.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);

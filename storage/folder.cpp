@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "storage/file.hpp"
+#include "storage/segment_seal.hpp"
 
 namespace weir::storage {
 namespace {
@@ -25,6 +26,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kGenerationPrefix = "gen-";
 constexpr std::size_t kGenerationDigits = 6;
 constexpr mode_t kFolderMode = 0700;
+constexpr const char* kDamagedName = "/DAMAGED";
+/// A reason is a line or two; what is longer is not this file.
+constexpr std::uint64_t kDamagedBytesMax = std::uint64_t{64} << 10U;
 
 std::unexpected<Error> failure(Errc code, const std::string& path, const std::string& problem) {
   return std::unexpected(Error{code, path + ": " + problem});
@@ -84,6 +88,36 @@ bool exists(const std::string& path) {
   return access(path.c_str(), F_OK) == 0;
 }
 
+/// Whole, under its name, or not at all.
+std::expected<void, Error> put_in_place(const std::string& folder, const std::string& path, std::string_view text) {
+  const std::string fresh = path + ".new";
+  if (auto written = write_file(fresh, text); !written) return written;
+  if (std::rename(fresh.c_str(), path.c_str()) != 0) return failure_errno(path, "put in place");
+  return sync_folder(folder);
+}
+
+/// The two names, a line each, and behind them the reason.
+std::optional<Damage> parse_damage(std::string_view text) {
+  const auto take_line = [&text] {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    return std::string(line);
+  };
+  Damage damage{.condemned = take_line(), .kept = take_line(), .why = std::string(text)};
+  if (!is_generation(damage.condemned) || !is_generation(damage.kept)) return std::nullopt;
+  while (damage.why.ends_with('\n')) damage.why.pop_back();
+  return damage;
+}
+
+std::expected<void, Error> remove_seals(const std::string& generation) {
+  std::error_code code;
+  for (fs::directory_iterator it(generation, code), end; !code && it != end; it.increment(code))
+    if (it->path().extension() == kSealSuffix && unlink(it->path().c_str()) != 0 && errno != ENOENT)
+      return failure_errno(it->path(), "remove the seal");
+  return {};
+}
+
 }  // namespace
 
 std::expected<void, Error> sync_folder(const std::string& path) {
@@ -93,7 +127,10 @@ std::expected<void, Error> sync_folder(const std::string& path) {
 }
 
 DataFolder::DataFolder(DataFolder&& other) noexcept
-    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)), generation_(std::move(other.generation_)) {}
+    : path_(std::move(other.path_)),
+      lock_(std::exchange(other.lock_, -1)),
+      generation_(std::move(other.generation_)),
+      damage_(std::move(other.damage_)) {}
 
 DataFolder::~DataFolder() {
   if (lock_ >= 0) ::close(lock_);
@@ -117,6 +154,7 @@ std::expected<DataFolder, Error> DataFolder::open(const std::string& path) {
 
   DataFolder folder(path, lock->release());
   if (auto found = folder.find_generation(); !found) return std::unexpected(std::move(found.error()));
+  if (auto found = folder.find_damage(); !found) return std::unexpected(std::move(found.error()));
   return folder;
 }
 
@@ -167,12 +205,9 @@ std::expected<std::string, Error> DataFolder::begin_generation() {
 
 std::expected<void, Error> DataFolder::finish_generation() {
   const std::string generation = next_generation();
-  const std::string current = path_ + "/CURRENT";
-  const std::string fresh = current + ".new";
   if (auto synced = sync_folder(generation); !synced) return synced;
-  if (auto written = write_file(fresh, generation.substr(path_.size() + 1) + "\n"); !written) return written;
-  if (std::rename(fresh.c_str(), current.c_str()) != 0) return failure_errno(current, "put in place");
-  if (auto synced = sync_folder(path_); !synced) return synced;
+  if (auto named = put_in_place(path_, path_ + "/CURRENT", generation.substr(path_.size() + 1) + "\n"); !named)
+    return named;
   const bool first = !generation_;
   generation_ = generation;
   if (first && unlink((path_ + "/CREATING").c_str()) != 0) return failure_errno(path_, "tidy up");
@@ -184,10 +219,58 @@ std::expected<void, Error> DataFolder::remove_other_generations() {
   if (!names) return std::unexpected(std::move(names.error()));
   for (const std::string& name : *names) {
     const std::string generation = path_ + "/" + name;
-    if (generation == generation_) continue;
+    if (generation == generation_ || (damage_ && damage_->kept == name)) continue;
     if (auto removed = remove_generation(generation); !removed) return removed;
   }
   return {};
+}
+
+std::expected<void, Error> DataFolder::find_damage() {
+  const std::string path = path_ + kDamagedName;
+  if (!exists(path)) return {};
+  const auto file = File::open(path, O_RDONLY, "read");
+  if (!file) return std::unexpected(file.error());
+  const auto size = file->size();
+  if (!size) return std::unexpected(size.error());
+  std::string text(std::min(*size, kDamagedBytesMax), '\0');
+  if (auto read = file->read_at(0, text); !read) return read;
+  damage_ = parse_damage(text);
+  if (!damage_)
+    return failure(Errc::damaged, path,
+                   "does not name a generation; remove the file, then everything in " + path_ + " is looked at again");
+  return {};
+}
+
+std::expected<void, Error> condemn_folder(const std::string& path, const std::string& why) {
+  auto folder = DataFolder::open(path);
+  if (!folder) return std::unexpected(std::move(folder.error()));
+  if (!folder->generation()) return failure(Errc::damaged, path, why);
+  return folder->condemn(why);
+}
+
+bool DataFolder::is_condemned() const {
+  return damage_ && generation_ && path_ + "/" + damage_->condemned == *generation_;
+}
+
+std::expected<void, Error> DataFolder::condemn(const std::string& why) {
+  const std::string name = generation_->substr(path_.size() + 1);
+  Damage damage{.condemned = name, .kept = damage_ ? damage_->kept : name, .why = why};
+  if (auto removed = remove_seals(*generation_); !removed) return removed;
+  const std::string text = damage.condemned + "\n" + damage.kept + "\n" + damage.why + "\n";
+  if (auto written = put_in_place(path_, path_ + kDamagedName, text); !written) return written;
+  damage_ = std::move(damage);
+  return {};
+}
+
+std::expected<std::vector<std::string>, Error> DataFolder::forget_damage() {
+  if (!damage_) return {};
+  const std::string path = path_ + kDamagedName;
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return failure_errno(path, "remove");
+  if (auto synced = sync_folder(path_); !synced) return std::unexpected(std::move(synced.error()));
+  std::vector<std::string> left{path_ + "/" + damage_->kept};
+  damage_.reset();
+  if (left.front() == generation_) left.clear();
+  return left;
 }
 
 }  // namespace weir::storage

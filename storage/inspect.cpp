@@ -192,7 +192,7 @@ std::expected<void, Error> check_folder(const std::string& folder, const LinePri
     print("a folder of version 1: the next start takes it over");
     return {};
   }
-  const auto log = recover_log(generation, state->segments);
+  const auto log = recover_log(generation, state->segments, Seals::unused);
   if (!log) return std::unexpected(log.error());
   std::string line = "the log  entries " + text_of(state->segments.front().first_index) + ".." +
                      text_of(log->last_index) + "  terms in " + std::to_string(log->term_runs.size()) + " runs  whole";

@@ -105,7 +105,7 @@ std::expected<void, Error> LmdbLogStore::found(std::string_view cluster_id, cons
   if (auto written = write({std::nullopt, std::nullopt, {&entry, 1}}, Piece::first); !written) return written;
   if (auto named = state_.save_founding(cluster_id, {raft::Term{1}, raft::kNobody}); !named)
     return fail(std::move(named.error()));
-  identity_ = state_.identity();
+  identity_.cluster_id = state_.identity().cluster_id;
   recovered_ = {.hard_state = state_.hard_state(),
                 .term_runs = term_runs_,
                 .first_index = raft::Index{1},

@@ -4,6 +4,7 @@
 // that begins at the cut, and the list in state.mdb, one commit, is what makes it so: at every moment before, the old
 // log is whole; from then on, the new one.
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <utility>
 
@@ -69,6 +70,18 @@ std::vector<std::string> LmdbLogStore::segment_paths() const {
   const auto chain = segments();
   for (const auto& segment : *chain) paths.push_back(segment->env.path());
   return paths;
+}
+
+std::vector<RolledFile> LmdbLogStore::rolled_files() const {
+  std::vector<RolledFile> files;
+  const auto chain = segments();
+  for (std::size_t number = 0; number + 1 < chain->size(); ++number) {
+    const Segment& segment = *(*chain)[number];
+    files.push_back({.generation = std::filesystem::path(segment.env.path()).parent_path().string(),
+                     .record = segment.record,
+                     .end = first_of((*chain)[number + 1])});
+  }
+  return files;
 }
 
 bool LmdbLogStore::must_roll(const Step& step, std::uint64_t bytes) const {
@@ -163,7 +176,10 @@ std::expected<void, Error> LmdbLogStore::drop_before(raft::Index index) {
 // Readers that are still in one keep its pages; the name goes at once.
 void LmdbLogStore::remove_files(const Segments& dropped) {
   std::vector<std::string> paths;
-  for (const auto& segment : dropped) paths.push_back(segment->env.path());
+  for (const auto& segment : dropped) {
+    paths.push_back(segment->env.path());
+    paths.push_back(segment->env.path() + std::string(kSealSuffix));
+  }
   files()->remove(std::move(paths));
 }
 

@@ -27,6 +27,13 @@ std::expected<void, Error> LmdbLogStore::save(const Checkpoint& checkpoint) {
   return saved;
 }
 
+std::expected<void, Error> LmdbLogStore::forget_damage() {
+  auto left = folder_.forget_damage();
+  if (!left) return std::unexpected(std::move(left.error()));
+  files()->remove(*std::move(left));
+  return {};
+}
+
 void LmdbLogStore::forget_checkpoints() {
   const auto chain = segments();
   files()->remove(checkpoint_files()->forget(chain->front()->record.first_index, chain->back()->record.first_index));

@@ -120,9 +120,21 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
     return failure(Errc::setup, options.folder, "a node's name has 1 to 255 bytes");
   if (options.segment_bytes < kSegmentBytesMin || options.segment_bytes > kSegmentBytesMax)
     return failure(Errc::setup, options.folder, "a segment has 256 KiB to 4 GiB");
+  auto store = open_folder(options);
+  if (store || store.error().code != Errc::damaged || !options.rejoin) return store;
+  if (auto condemned = condemn_folder(options.folder, store.error().text); !condemned)
+    return std::unexpected(std::move(condemned.error()));
+  return open_folder(options);
+}
+
+std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open_folder(const Options& options) {
   auto folder = DataFolder::open(options.folder);
   if (!folder) return std::unexpected(std::move(folder.error()));
-  if (!folder->generation())
+  if (folder->is_condemned() && !options.rejoin)
+    return failure(Errc::damaged, *folder->generation(),
+                   "was found damaged: " + folder->damage()->why + " (to have it looked at again, remove " +
+                       options.folder + "/DAMAGED)");
+  if (!folder->generation() || folder->is_condemned())
     if (auto created = create_generation(*folder, options); !created)
       return std::unexpected(std::move(created.error()));
 
@@ -138,7 +150,7 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
     if (auto there = expect_data_file(generation + "/" + segment_file_name(record)); !there)
       return std::unexpected(std::move(there.error()));
   if (auto removed = remove_lock_files(generation); !removed) return std::unexpected(std::move(removed.error()));
-  auto log = recover_log(generation, state->segments());
+  auto log = recover_log(generation, state->segments(), Seals::kept);
   if (!log) return std::unexpected(std::move(log.error()));
   const bool half_founded = is_half_founded(*state, *log);
   if (!half_founded)
@@ -157,7 +169,7 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options o
   for (const LostChunk& chunk : lost)
     for (const raft::Entry& entry : chunk.entries)
       if (entry.command == raft::Command::config) config_entries.push_back(entry.index);
-  std::unique_ptr<LmdbLogStore> store(new LmdbLogStore(std::move(options), std::move(*folder), std::move(*state),
+  std::unique_ptr<LmdbLogStore> store(new LmdbLogStore(options, std::move(*folder), std::move(*state),
                                                        std::move(opened->segments), std::move(opened->active),
                                                        std::move(*log), *std::move(checkpoints)));
   if (auto done = half_founded ? store->drop_half_founded(lost.size()) : store->restore(lost); !done)
@@ -176,6 +188,7 @@ LmdbLogStore::LmdbLogStore(Options options, DataFolder folder, StateFile state, 
     : options_(std::move(options)),
       folder_(std::move(folder)),
       state_(std::move(state)),
+      lost_because_(folder_.damage() ? folder_.damage()->why : std::string()),
       identity_(state_.identity()),
       files_(make_segment_files(*folder_.generation(), options_)),
       segments_(std::make_shared<const Segments>(std::move(segments))),
@@ -185,7 +198,9 @@ LmdbLogStore::LmdbLogStore(Options options, DataFolder folder, StateFile state, 
       active_used_(recovered.last_index >= head_.first_index),
       term_runs_(std::move(recovered.term_runs)),
       last_index_(recovered.last_index),
-      chain_(recovered.chain) {}
+      chain_(recovered.chain) {
+  identity_.lost_data = folder_.damage().has_value();
+}
 
 LmdbLogStore::~LmdbLogStore() = default;
 

@@ -56,6 +56,14 @@ struct Segment {
 /// In the order of their indexes; never empty.
 using Segments = std::vector<std::shared_ptr<const Segment>>;
 
+/// A file of the log that never changes any more.
+struct RolledFile {
+  std::string generation;
+  SegmentRecord record;
+  raft::Index end;  ///< behind the last entry that counts
+  friend bool operator==(const RolledFile&, const RolledFile&) = default;
+};
+
 class LmdbLogStore final : public LogStore {
  public:
   /// 256 GiB of log are 1,000 files; small enough to be dropped, checked and fetched again one by one.
@@ -82,9 +90,12 @@ class LmdbLogStore final : public LogStore {
     Durability durability = Durability::two_flushes;
     /// How fast the next file is written ahead; 0 = as fast as it goes.
     std::uint64_t prepare_bytes_per_s = kPrepareBytesPerS;
+    /// Others have what this folder has: one that is damaged is left aside for an empty one (Identity::lost_data).
+    bool rejoin = false;
   };
 
-  /// Opens the folder, or makes a new one with a fresh incarnation. Reads every byte of the log and verifies it.
+  /// Opens the folder, or makes a new one with a fresh incarnation. Every byte of the log has been verified: now, or,
+  /// of a file with a seal, when that was made (segment_seal.hpp).
   [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open(Options options);
   LmdbLogStore(const LmdbLogStore&) = delete;
   LmdbLogStore& operator=(const LmdbLogStore&) = delete;
@@ -108,8 +119,16 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] std::expected<std::vector<raft::Entry>, Error> read(raft::Index first, raft::Index last,
                                                                     std::size_t bytes_max) const override;
 
+  /// Why the folder has an empty log beside one that is damaged; empty = it has not. Never changes.
+  [[nodiscard]] const std::string& lost_because() const { return lost_because_; }
+  /// This node has again what its cluster has: what was left aside is removed in the background. The writing thread.
+  [[nodiscard]] std::expected<void, Error> forget_damage();
+
   /// The files of the log, oldest first. From any thread.
   [[nodiscard]] std::vector<std::string> segment_paths() const;
+  /// Of those that are written to no more: what each has of the log ends before the next one's first entry. From any
+  /// thread.
+  [[nodiscard]] std::vector<RolledFile> rolled_files() const;
   /// Returns when the next file is prepared, if one was due, and dropped ones are removed: for tests and benchmarks.
   void wait_for_background() { files()->wait_until_idle(); }
 
@@ -132,6 +151,7 @@ class LmdbLogStore final : public LogStore {
                RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints);
 
   // --- opening (lmdb_log_store.cpp)
+  [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open_folder(const Options& options);
   [[nodiscard]] Done drop_half_founded(std::size_t lost_chunks);
   [[nodiscard]] Done restore(const std::vector<LostChunk>& lost);
 
@@ -178,6 +198,7 @@ class LmdbLogStore final : public LogStore {
   const Options options_;
   DataFolder folder_;
   StateFile state_;
+  const std::string lost_because_;
   Identity identity_;
   raft::Recovered recovered_;
 

@@ -21,12 +21,10 @@ std::unexpected<Error> damaged(std::string text) {
   return std::unexpected(Error{Errc::damaged, std::move(text)});
 }
 
-// One segment's rows, one after the other, added to the log so far.
-class Recovery {
+// One segment's rows, one after the other.
+class Verification {
  public:
-  /// `end`: the first index of the next segment, if there is one.
-  Recovery(RecoveredLog& log, const SegmentRecord& record, std::optional<raft::Index> end)
-      : log_(log), record_(record), end_(end) {}
+  Verification(const SegmentRecord& record, std::optional<raft::Index> end) : record_(record), end_(end) {}
 
   std::expected<void, Error> row(std::string_view key, std::string_view value) {
     if (key.size() != kKeySize) return damaged("a row has a key of another format");
@@ -38,21 +36,21 @@ class Recovery {
     return taken;
   }
 
-  std::expected<void, Error> finish() {
+  std::expected<SegmentSeal, Error> finish() {
     if (!has_head_) return damaged("the segment's head is missing");
-    if (end_ && log_.last_index.next() != *end_)
-      return damaged("it ends at index " + std::to_string(log_.last_index.value) + ", but the next segment begins at " +
-                     std::to_string(end_->value));
+    if (end_ && seal_.last_index.next() != *end_)
+      return damaged("it ends at index " + std::to_string(seal_.last_index.value) +
+                     ", but the next segment begins at " + std::to_string(end_->value));
     // A truncation may have removed chunks with higher sequences than the last one that is left.
-    log_.chain.sequence = std::max(log_.chain.sequence, log_.heads.back().sequence_floor);
-    return {};
+    seal_.chain.sequence = std::max(seal_.chain.sequence, seal_.head.sequence_floor);
+    return std::move(seal_);
   }
 
  private:
   /// By a truncation, in a file that had rolled. Nobody reads it, but its sequence was used.
   std::expected<void, Error> left_behind(std::string_view value) {
     if (const auto chunk = ChunkView::verify(value))
-      log_.chain.sequence = std::max(log_.chain.sequence, chunk->header().sequence);
+      seal_.chain.sequence = std::max(seal_.chain.sequence, chunk->header().sequence);
     return {};
   }
 
@@ -61,14 +59,9 @@ class Recovery {
     if (!head) return std::unexpected(std::move(head.error()));
     if (head->segment_id != record_.segment_id || head->first_index != record_.first_index)
       return damaged("it is not the segment that state.mdb names");
-    if (log_.heads.empty()) {
-      log_.chain.checksum = head->previous_checksum;
-      log_.last_index = head->first_index.prev();
-    } else if (head->previous_checksum != log_.chain.checksum ||
-               head->previous_term != term_at(log_.term_runs, log_.last_index)) {
-      return damaged("it does not continue the segment before");
-    }
-    log_.heads.push_back(*head);
+    seal_.head = *head;
+    seal_.chain.checksum = head->previous_checksum;
+    seal_.last_index = head->first_index.prev();
     has_head_ = true;
     return {};
   }
@@ -77,65 +70,117 @@ class Recovery {
     auto chunk = ChunkView::verify(value);
     if (!chunk) return std::unexpected(std::move(chunk.error()));
     const ChunkHeader& header = chunk->header();
-    if (!has_head_ || header.first_index != index || index != log_.last_index.next() ||
+    if (!has_head_ || header.first_index != index || index != seal_.last_index.next() ||
         header.segment_id != record_.segment_id)
       return damaged("the chunk belongs to another place");
-    if (header.previous_checksum != log_.chain.checksum || header.sequence <= last_sequence_)
+    if (header.previous_checksum != seal_.chain.checksum || header.sequence <= last_sequence_)
       return damaged("the chunk does not continue the one before");
     std::size_t offset = 0;
     for (std::uint32_t number = 0; number < header.count; ++number) {
       const raft::Index at = header.first_index + number;
       if (end_ && at >= *end_) break;
       const RecordView record = record_at(chunk->body(), offset);
-      if (!log_.term_runs.empty() && record.term < log_.term_runs.back().term)
-        return damaged("the terms of the log fall");
-      if (log_.term_runs.empty()) log_.first_command = record.command;
-      if (record.command == raft::Command::config) log_.config_entries.push_back(at);
-      extend_runs(log_.term_runs, at, record.term);
-      log_.last_index = at;
+      if (auto added = add(at, record); !added) return added;
       offset += record_size(record.data.size());
     }
     last_sequence_ = header.sequence;
-    log_.chain.checksum = chunk->checksum();
-    log_.chain.sequence = std::max(log_.chain.sequence, header.sequence);
+    seal_.chain.checksum = chunk->checksum();
+    seal_.chain.sequence = std::max(seal_.chain.sequence, header.sequence);
     return {};
   }
 
-  RecoveredLog& log_;
+  std::expected<void, Error> add(raft::Index at, const RecordView& record) {
+    const std::vector<raft::TermRun>& runs = seal_.term_runs;
+    if (record.term < (runs.empty() ? seal_.head.previous_term : runs.back().term))
+      return damaged("the terms of the log fall");
+    if (runs.empty()) seal_.first_command = record.command;
+    if (record.command == raft::Command::config) seal_.config_entries.push_back(at);
+    extend_runs(seal_.term_runs, at, record.term);
+    seal_.last_index = at;
+    return {};
+  }
+
   const SegmentRecord& record_;
   std::optional<raft::Index> end_;
+  SegmentSeal seal_;
   std::uint64_t last_sequence_ = 0;
   bool has_head_ = false;
 };
 
-std::expected<void, Error> recover_segment(const std::string& path, Recovery recovery) {
-  bool own_words = true;  // the visitor's errors do not name the file, visit_rows' own do
-  auto result = visit_rows(path, [&](std::string_view key, std::string_view value) {
-    auto taken = recovery.row(key, value);
-    own_words = taken.has_value();
-    return taken;
+// What was verified when the file was sealed is taken for granted if the file's tree is the one that it had then.
+bool fits(const std::string& path, const SegmentSeal& seal) {
+  bool same_head = false;
+  const auto tree = visit_tree(path, [&](std::string_view key, std::string_view value) -> std::expected<void, Error> {
+    if (key.size() != kKeySize || index_of_key(key) != kHeadIndex) return {};
+    const auto head = decode_segment_head(value);
+    same_head = head && *head == seal.head;
+    return {};
   });
-  if (result) {
-    result = recovery.finish();
-    own_words = false;
+  return tree && same_head && tree->rows == seal.rows && tree->used_bytes == seal.used_bytes;
+}
+
+std::expected<SegmentSeal, Error> seal_of(const std::string& generation, const SegmentRecord& record,
+                                          std::optional<raft::Index> end, Seals seals) {
+  const std::string path = generation + "/" + segment_file_name(record);
+  if (end && seals == Seals::kept)
+    if (auto seal = read_seal(generation, record, *end); seal && fits(path, *seal)) return *std::move(seal);
+  auto seal = verify_segment(path, record, end);
+  // Without a seal the next start takes longer, that is all.
+  if (seal && end && seals != Seals::unused) static_cast<void>(write_seal(generation, record, *seal));
+  return seal;
+}
+
+std::expected<void, Error> add_to_log(RecoveredLog& log, const SegmentSeal& seal) {
+  if (log.heads.empty()) {
+    log.first_command = seal.first_command;
+  } else if (seal.head.previous_checksum != log.chain.checksum ||
+             seal.head.previous_term != term_at(log.term_runs, log.last_index)) {
+    return damaged("it does not continue the segment before");
+  } else if (log.term_runs.empty()) {
+    log.first_command = seal.first_command;
   }
-  if (result) return result;
-  Error error = std::move(result.error());
-  if (!own_words) error.text = path + ": " + error.text;
+  for (const raft::TermRun& run : seal.term_runs) extend_runs(log.term_runs, run.first, run.term);
+  log.config_entries.insert(log.config_entries.end(), seal.config_entries.begin(), seal.config_entries.end());
+  log.last_index = seal.last_index;
+  log.chain = {.sequence = std::max(log.chain.sequence, seal.chain.sequence), .checksum = seal.chain.checksum};
+  log.heads.push_back(seal.head);
+  return {};
+}
+
+std::unexpected<Error> in_file(const std::string& path, Error error) {
+  if (!error.text.starts_with(path)) error.text = path + ": " + error.text;
   if (error.code == Errc::damaged) error.text += kWayOut;
   return std::unexpected(std::move(error));
 }
 
 }  // namespace
 
+std::expected<SegmentSeal, Error> verify_segment(const std::string& path, const SegmentRecord& record,
+                                                 std::optional<raft::Index> end, const Progress& progress) {
+  Verification verification(record, end);
+  auto visited = visit_rows(path, [&](std::string_view key, std::string_view value) -> std::expected<void, Error> {
+    if (auto taken = verification.row(key, value); !taken) return taken;
+    return progress ? progress(key.size() + value.size()) : std::expected<void, Error>();
+  });
+  if (!visited) return in_file(path, std::move(visited.error()));
+  auto seal = verification.finish();
+  if (!seal) return in_file(path, std::move(seal.error()));
+  const auto tree = visit_tree(path, [](std::string_view, std::string_view) { return std::expected<void, Error>(); });
+  if (!tree) return in_file(path, tree.error());
+  seal->rows = tree->rows;
+  seal->used_bytes = tree->used_bytes;
+  return seal;
+}
+
 std::expected<RecoveredLog, Error> recover_log(const std::string& generation, std::span<const SegmentRecord> records,
-                                               std::optional<raft::Index> end) {
+                                               Seals seals, std::optional<raft::Index> end) {
   RecoveredLog log;
   for (std::size_t number = 0; number < records.size(); ++number) {
     const auto segment_end = number + 1 < records.size() ? std::optional(records[number + 1].first_index) : end;
     const std::string path = generation + "/" + segment_file_name(records[number]);
-    if (auto done = recover_segment(path, Recovery(log, records[number], segment_end)); !done)
-      return std::unexpected(std::move(done.error()));
+    auto seal = seal_of(generation, records[number], segment_end, seals);
+    if (!seal) return std::unexpected(std::move(seal.error()));
+    if (auto added = add_to_log(log, *seal); !added) return in_file(path, std::move(added.error()));
   }
   if (end) return log;
   // Only the newest segment may have a commit that was not flushed to its end: rolling flushes the one before.

@@ -1,8 +1,10 @@
-// What the files of a generation hold, read and verified byte by byte before they are mapped.
-// Used by the thread that opens the store.
+// What the files of a generation hold, verified before they are mapped: byte by byte, or, of those that were before and
+// cannot have changed since, by their seals. Used by the thread that opens the store; verify_segment by any.
 #pragma once
 
+#include <cstddef>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +12,7 @@
 
 #include "raft/entry.hpp"
 #include "storage/schema.hpp"
+#include "storage/segment_seal.hpp"
 
 namespace weir::storage {
 
@@ -30,11 +33,27 @@ struct RecoveredLog {
   std::vector<LostChunk> lost;                        ///< they continue the log behind last_index
 };
 
+/// Called with the size of each row that was verified. An error ends the work and is its result.
+using Progress = std::function<std::expected<void, Error>(std::size_t bytes)>;
+
+/// Reads every byte that one file has of the log, up to `end` (none: all). damaged unless it is the segment that
+/// `record` names, and its chunks hold and continue each other, up to just before `end`. Requires that nobody writes to
+/// it.
+[[nodiscard]] std::expected<SegmentSeal, Error> verify_segment(const std::string& path, const SegmentRecord& record,
+                                                               std::optional<raft::Index> end,
+                                                               const Progress& progress = nullptr);
+
+enum class Seals : std::uint8_t {
+  unused = 1,   ///< every byte is read, nothing is written
+  kept = 2,     ///< of a file with a seal only the tree is looked at; the others get one
+  renewed = 3,  ///< every byte is read, whatever a seal says; each file that has rolled gets a new one
+};
+
 /// damaged unless the files are the segments that `records` name, and all of their chunks hold and continue each other.
 /// Requires at least one record. With `end`, the log is what is before it: it must get there, and nothing is lost
 /// behind.
 [[nodiscard]] std::expected<RecoveredLog, Error> recover_log(const std::string& generation,
-                                                             std::span<const SegmentRecord> records,
+                                                             std::span<const SegmentRecord> records, Seals seals,
                                                              std::optional<raft::Index> end = std::nullopt);
 
 /// The highest sequence that was used in a file that no list names any more; 0 for one without a chunk. Tells what a

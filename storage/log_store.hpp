@@ -24,6 +24,9 @@ struct Identity {
   std::string node;               ///< its name
   std::uint64_t incarnation = 0;  ///< drawn when the folder was created
   std::string cluster_id;         ///< empty until found() has succeeded
+  /// What it had before was damaged, and since then it has not been whole: an empty one is a member that must be let in
+  /// again, and never founds a cluster.
+  bool lost_data = false;
 };
 
 /// Whether the disk has room to go on.

@@ -1,19 +1,17 @@
 #include "storage/page_file.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <concepts>
 #include <cstring>
 #include <optional>
-#include <system_error>
 #include <utility>
 #include <vector>
+
+#include "storage/file.hpp"
 
 namespace weir::storage {
 namespace {
@@ -93,9 +91,11 @@ Table table_at(std::string_view page, std::size_t offset) {
 
 class Walk {
  public:
-  Walk(const std::string& path, int file) : path_(path), file_(file) {}
+  explicit Walk(const File& file) : path_(file.path()), file_(file) {}
 
   Done run(const RowVisitor& visitor);
+  /// Only the pages of the rows' own tree, none of large values'.
+  std::expected<TreeShape, Error> run_on_tree(const RowVisitor& visitor);
 
  private:
   struct TableWalk {
@@ -109,7 +109,6 @@ class Walk {
   [[nodiscard]] std::unexpected<Error> damaged(const std::string& problem) const {
     return std::unexpected(Error{Errc::damaged, path_ + ": " + problem});
   }
-  Done read_at(std::uint64_t offset, char* out, std::size_t size) const;
   std::expected<Meta, Error> read_meta(std::uint64_t number);
   Done pick_meta();
   Done claim(std::uint64_t page, std::uint64_t count);
@@ -119,34 +118,21 @@ class Walk {
   Done walk_leaf(TableWalk& walk, std::string_view page, const Bounds& bounds);
   std::expected<std::vector<Node>, Error> nodes_of(std::string_view page, std::uint64_t number) const;
   std::expected<std::string_view, Error> value_of(const Node& node);
+  std::expected<std::string_view, Error> value_left_out(const Node& node);
   Done claim_free_pages(std::string_view list);
 
   const std::string& path_;
-  int file_;
+  const File& file_;
   std::size_t page_size_ = 0;
   Meta meta_;
+  bool reads_values_ = true;
   std::vector<bool> claimed_;  // by page number: has one use already
   std::string value_;
 };
 
-Done Walk::read_at(std::uint64_t offset, char* out, std::size_t size) const {
-  while (size > 0) {
-    const ssize_t got = pread(file_, out, size, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      return std::unexpected(Error{Errc::io, path_ + ": cannot read: " + std::generic_category().message(errno) +
-                                                 "; the disk may be failing: look at the kernel's log"});
-    if (got == 0) return damaged("the file ends early, at byte " + std::to_string(offset));
-    offset += static_cast<std::uint64_t>(got);
-    out += got;
-    size -= static_cast<std::size_t>(got);
-  }
-  return {};
-}
-
 std::expected<Meta, Error> Walk::read_meta(std::uint64_t number) {
   std::array<char, kMetaEnd> bytes{};
-  if (auto ok = read_at(number * page_size_, bytes.data(), bytes.size()); !ok) return std::unexpected(ok.error());
+  if (auto ok = file_.read_at(number * page_size_, bytes); !ok) return std::unexpected(ok.error());
   const std::string_view page(bytes.data(), bytes.size());
   const auto psize = load<std::uint32_t>(page, kFreeTableOffset);
   if (number == 0) page_size_ = psize;
@@ -174,9 +160,9 @@ Done Walk::pick_meta() {
   if (!fresh && !neighbours) return damaged("the two meta pages do not follow each other");
   meta_ = odd->txn > even->txn ? *odd : *even;
 
-  struct stat status{};
-  if (fstat(file_, &status) != 0) return std::unexpected(Error{Errc::io, path_ + ": cannot tell its size"});
-  const auto file_pages = static_cast<std::uint64_t>(status.st_size) / page_size_;
+  const auto size = file_.size();
+  if (!size) return std::unexpected(size.error());
+  const std::uint64_t file_pages = *size / page_size_;
   if (meta_.last_page < kMetaPages - 1 || meta_.last_page >= file_pages)
     return damaged("the file was cut: it has " + std::to_string(file_pages) + " pages, but its meta page speaks of " +
                    std::to_string(meta_.last_page) + " more than the first");
@@ -230,7 +216,7 @@ std::expected<std::string_view, Error> Walk::value_of(const Node& node) {
   const auto first = load<std::uint64_t>(node.rest, 0);
   if (first >= claimed_.size()) return damaged("a value begins beyond the last page");
   std::array<char, kPageHeaderSize> header{};
-  if (auto ok = read_at(first * page_size_, header.data(), header.size()); !ok) return std::unexpected(ok.error());
+  if (auto ok = file_.read_at(first * page_size_, header); !ok) return std::unexpected(ok.error());
   const std::string_view head(header.data(), header.size());
   const std::uint64_t pages = load<std::uint32_t>(head, 12);
   if (load<std::uint64_t>(head, 0) != first || load<std::uint16_t>(head, 10) != kExtentPage ||
@@ -238,9 +224,16 @@ std::expected<std::string_view, Error> Walk::value_of(const Node& node) {
     return damaged("page " + std::to_string(first) + " does not begin the value it should");
   if (auto ok = claim(first, pages); !ok) return std::unexpected(std::move(ok.error()));
   value_.resize(node.value_size);
-  if (auto ok = read_at(first * page_size_ + kPageHeaderSize, value_.data(), value_.size()); !ok)
+  if (auto ok = file_.read_at(first * page_size_ + kPageHeaderSize, value_); !ok)
     return std::unexpected(std::move(ok.error()));
   return value_;
+}
+
+std::expected<std::string_view, Error> Walk::value_left_out(const Node& node) {
+  if ((node.flags & kBigValueNode) == 0) return node.rest.substr(0, node.value_size);
+  const std::uint64_t pages = (kPageHeaderSize + node.value_size + page_size_ - 1) / page_size_;
+  if (auto ok = claim(load<std::uint64_t>(node.rest, 0), pages); !ok) return std::unexpected(std::move(ok.error()));
+  return std::string_view();
 }
 
 // Keys of the free table are numbers of the machine: turned round where it is little-endian, they order as bytes.
@@ -259,7 +252,7 @@ Done Walk::walk_leaf(TableWalk& walk, std::string_view page, const Bounds& bound
       return damaged("page " + std::to_string(load<std::uint64_t>(page, 0)) + " has keys out of order");
     walk.last_key = std::move(key);
     walk.entries++;
-    auto value = value_of(node);
+    auto value = reads_values_ ? value_of(node) : value_left_out(node);
     if (!value) return std::unexpected(std::move(value.error()));
     if (auto ok = walk.visitor(node.key, *value); !ok) return ok;
   }
@@ -284,7 +277,7 @@ Done Walk::walk_branch(TableWalk& walk, std::string_view page, std::uint16_t dep
 Done Walk::walk_page(TableWalk& walk, std::uint64_t number, std::uint16_t depth, const Bounds& bounds) {
   if (auto ok = claim(number, 1); !ok) return ok;
   std::string page(page_size_, '\0');
-  if (auto ok = read_at(number * page_size_, page.data(), page.size()); !ok) return ok;
+  if (auto ok = file_.read_at(number * page_size_, page); !ok) return ok;
   const std::uint16_t kind = depth == walk.depth ? kLeafPage : kBranchPage;
   if (load<std::uint64_t>(page, 0) != number || load<std::uint16_t>(page, 10) != kind)
     return damaged("page " + std::to_string(number) + " is not the page that belongs there");
@@ -324,15 +317,25 @@ Done Walk::run(const RowVisitor& visitor) {
   });
 }
 
+std::expected<TreeShape, Error> Walk::run_on_tree(const RowVisitor& visitor) {
+  reads_values_ = false;
+  if (auto ok = pick_meta(); !ok) return std::unexpected(std::move(ok.error()));
+  if (auto ok = walk_table(meta_.main, false, visitor); !ok) return std::unexpected(std::move(ok.error()));
+  return TreeShape{.rows = meta_.main.entries, .used_bytes = (meta_.last_page + 1) * page_size_};
+}
+
 }  // namespace
 
+std::expected<TreeShape, Error> visit_tree(const std::string& path, const RowVisitor& visitor) {
+  const auto file = File::open(path, O_RDONLY);
+  if (!file) return std::unexpected(file.error());
+  return Walk(*file).run_on_tree(visitor);
+}
+
 std::expected<void, Error> visit_rows(const std::string& path, const RowVisitor& visitor) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0)
-    return std::unexpected(Error{Errc::setup, path + ": cannot open: " + std::generic_category().message(errno)});
-  auto result = Walk(path, file).run(visitor);
-  ::close(file);
-  return result;
+  const auto file = File::open(path, O_RDONLY);
+  if (!file) return std::unexpected(file.error());
+  return Walk(*file).run(visitor);
 }
 
 }  // namespace weir::storage

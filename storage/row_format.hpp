@@ -26,6 +26,7 @@ enum class Magic : std::uint32_t {
   hard_state = 0x54534857,    // WHST
   segment_list = 0x534c5357,  // WSLS
   segment_head = 0x47455357,  // WSEG
+  segment_seal = 0x4c455357,  // WSEL
   chunk = 0x4b484357,         // WCHK
   checkpoint = 0x504b4357,    // WCKP
   snapshot = 0x504e5357,      // WSNP

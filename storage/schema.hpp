@@ -70,6 +70,7 @@ struct SegmentHead {
   std::uint64_t sequence_floor = 0;
   std::uint64_t previous_checksum = 0;  ///< of the chunk that holds the entry before; 0 for the first
   raft::Term previous_term;             ///< of the entry before; 0 for the first
+  friend bool operator==(const SegmentHead&, const SegmentHead&) = default;
 };
 
 [[nodiscard]] std::string encode_segment_head(const SegmentHead& head);
@@ -79,6 +80,7 @@ struct SegmentHead {
 struct ChainEnd {
   std::uint64_t sequence = 0;
   std::uint64_t checksum = 0;
+  friend bool operator==(const ChainEnd&, const ChainEnd&) = default;
 };
 
 struct ChunkHeader {

@@ -183,7 +183,11 @@ std::expected<void, Error> remove_left_over_files(const std::string& generation,
   for (const std::string& name : *names) {
     const std::string path = std::string(generation).append("/").append(name);
     const bool is_segment = name.starts_with("segment-") && name.ends_with(".mdb");
-    if (name != SegmentFiles::kNextName && name != kBegunName && (!is_segment || listed.contains(name))) continue;
+    const bool is_seal = name.ends_with(kSealSuffix) || name.ends_with(".seal.new");
+    const bool is_left_over = name == SegmentFiles::kNextName || name == kBegunName ||
+                              (is_segment && !listed.contains(name)) ||
+                              (is_seal && !listed.contains(name.substr(0, name.size() - kSealSuffix.size())));
+    if (!is_left_over) continue;
     if (is_segment) {
       const auto highest = highest_sequence(path);
       if (!highest)

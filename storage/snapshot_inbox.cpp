@@ -140,7 +140,7 @@ std::expected<void, Error> SnapshotInbox::check_log() {
     log_->last_index = snapshot_.index;
     return {};
   }
-  auto log = recover_log(generation_, segments(), snapshot_.index.next());
+  auto log = recover_log(generation_, segments(), Seals::renewed, snapshot_.index.next());
   if (!log) return std::unexpected(std::move(log.error()));
   if (term_at(log->term_runs, snapshot_.index) != snapshot_.term)
     return damaged("the log of the snapshot ends in another term");

@@ -1,18 +1,14 @@
 #include "storage/tail_scan.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
-#include "storage/page_file.hpp"
+#include "storage/file.hpp"
 
 namespace weir::storage {
 namespace {
@@ -29,19 +25,16 @@ struct Candidate {
 
 class Scan {
  public:
-  Scan(const std::string& path, int file) : path_(path), file_(file) {}
+  Scan(const File& file, std::uint64_t size) : file_(file), size_(size) {}
 
   std::expected<std::vector<Candidate>, Error> candidates(std::uint64_t segment_id, std::uint64_t sequence) const {
-    struct stat status{};
-    if (fstat(file_, &status) != 0) return failure();
-    const auto size = static_cast<std::uint64_t>(status.st_size);
     std::vector<Candidate> found;
     std::string block(kBlockBytes, '\0');
-    for (std::uint64_t begin = 0; begin < size; begin += kBlockBytes) {
-      auto got = read_at(begin, block);
-      if (!got) return std::unexpected(std::move(got.error()));
-      for (std::size_t page = 0; page < got->size(); page += kScanPageSize) {
-        const auto claim = claim_at(got->substr(page));
+    for (std::uint64_t begin = 0; begin < size_; begin += kBlockBytes) {
+      block.resize(std::min<std::uint64_t>(kBlockBytes, size_ - begin));
+      if (auto got = file_.read_at(begin, block); !got) return std::unexpected(std::move(got.error()));
+      for (std::size_t page = 0; page < block.size(); page += kScanPageSize) {
+        const auto claim = claim_at(std::string_view(block).substr(page));
         if (claim && claim->segment_id == segment_id && claim->sequence > sequence)
           found.push_back({*claim, begin + page + kValueOffset});
       }
@@ -49,11 +42,10 @@ class Scan {
     return found;
   }
 
+  /// As much of it as there is.
   std::expected<std::string, Error> value(const Candidate& candidate) const {
-    std::string bytes(candidate.claim.size, '\0');
-    auto got = read_at(candidate.offset, bytes);
-    if (!got) return std::unexpected(std::move(got.error()));
-    bytes.resize(got->size());
+    std::string bytes(std::min<std::uint64_t>(candidate.claim.size, size_ - candidate.offset), '\0');
+    if (auto got = file_.read_at(candidate.offset, bytes); !got) return std::unexpected(std::move(got.error()));
     return bytes;
   }
 
@@ -67,26 +59,9 @@ class Scan {
     if (page.size() < kValueOffset + kChunkHeaderSize) return std::nullopt;
     return claim_of_chunk(page.substr(kValueOffset, kChunkHeaderSize));
   }
-  [[nodiscard]] std::unexpected<Error> failure() const {
-    return std::unexpected(Error{Errc::io, path_ + ": cannot read: " + std::generic_category().message(errno) +
-                                               "; the disk may be failing: look at the kernel's log"});
-  }
-  /// As much as there is.
-  std::expected<std::string_view, Error> read_at(std::uint64_t offset, std::string& buffer) const {
-    std::size_t filled = 0;
-    while (filled < buffer.size()) {
-      const ssize_t got =
-          pread(file_, buffer.data() + filled, buffer.size() - filled, static_cast<off_t>(offset + filled));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return failure();
-      if (got == 0) break;
-      filled += static_cast<std::size_t>(got);
-    }
-    return std::string_view(buffer).substr(0, filled);
-  }
 
-  const std::string& path_;
-  int file_;
+  const File& file_;
+  std::uint64_t size_;
 };
 
 std::vector<raft::Entry> entries_of(const ChunkView& chunk) {
@@ -132,12 +107,11 @@ std::expected<std::vector<LostChunk>, Error> find(const Scan& scan, std::uint64_
 
 std::expected<std::vector<LostChunk>, Error> find_lost_chunks(const std::string& path, std::uint64_t segment_id,
                                                               ChainEnd chain, raft::Index last_index) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0)
-    return std::unexpected(Error{Errc::setup, path + ": cannot open: " + std::generic_category().message(errno)});
-  auto lost = find(Scan(path, file), segment_id, chain, last_index);
-  ::close(file);
-  return lost;
+  const auto file = File::open(path, O_RDONLY);
+  if (!file) return std::unexpected(file.error());
+  const auto size = file->size();
+  if (!size) return std::unexpected(size.error());
+  return find(Scan(*file, *size), segment_id, chain, last_index);
 }
 
 }  // namespace weir::storage

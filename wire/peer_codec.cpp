@@ -25,7 +25,7 @@ Offset<fbs::Hello> create(FlatBufferBuilder& builder, const Hello& hello) {
   const auto http_address = builder.CreateString(hello.http_address);
   return fbs::CreateHello(builder, hello.version_min, hello.version_max, cluster_id, node, hello.incarnation,
                           hello.boot_nonce, members, raft_address, http_address, hello.started_term.value,
-                          hello.started_index.value);
+                          hello.started_index.value, hello.lost_data);
 }
 
 struct Encoder {
@@ -99,7 +99,8 @@ std::expected<Hello, Error> decode_hello(const fbs::Hello& table) {
                .raft_address = std::string(raft_address),
                .http_address = std::string(http_address),
                .started_term = raft::Term{table.started_term()},
-               .started_index = raft::Index{table.started_index()}};
+               .started_index = raft::Index{table.started_index()},
+               .lost_data = table.lost_data()};
 }
 
 std::expected<Hello, Error> decode_hello(const Payload& payload) {

@@ -47,6 +47,8 @@ struct Hello {
   /// What the log held when this life of the node began: it cannot be less than what an earlier one has shown.
   raft::Term started_term = {};
   raft::Index started_index = {};
+  /// What this node had was damaged: if it is empty it waits to be let in again, and no cluster is founded with it.
+  bool lost_data = false;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 /// The acceptor's answer; a non-empty `refusal` says why and the connection closes.

@@ -70,18 +70,17 @@ bool Applier::refill() {
     take(entries);
     return !queue_.empty();
   }
-  read(first, target_, kRefillBytes, "a committed entry is missing in the log",
-       [this](const std::vector<raft::Entry>& found) {
-         take(found);
-         pump();
-       });
+  read(first, target_, kRefillBytes, [this](const std::vector<raft::Entry>& found) {
+    take(found);
+    pump();
+  });
   return false;
 }
 
-void Applier::read(raft::Index first, raft::Index last, std::size_t bytes_max, std::string missing, Found found) {
+void Applier::read(raft::Index first, raft::Index last, std::size_t bytes_max, Found found) {
   ++reads_;
   disk_.read(first, last, bytes_max,
-             [self = std::weak_ptr(self_), pauses = pauses_, missing = std::move(missing),
+             [self = std::weak_ptr(self_), pauses = pauses_, first,
               found = std::move(found)](std::expected<std::vector<raft::Entry>, storage::Error> read) mutable {
                const auto alive = self.lock();
                if (!alive || (*alive)->pauses_ != pauses) {
@@ -90,7 +89,7 @@ void Applier::read(raft::Index first, raft::Index last, std::size_t bytes_max, s
                Applier& applier = **alive;
                --applier.reads_;
                if (!read || read->empty()) {
-                 applier.fail(read ? missing : read.error().text);
+                 applier.fail(read ? missing_entry(first) : read.error());
                  return;
                }
                found(*read);
@@ -101,7 +100,7 @@ void Applier::take(const std::vector<raft::Entry>& entries) {
   for (const auto& entry : entries) {
     auto decoded = decode(entry);
     if (!decoded) {
-      fail(decoded.error());
+      fail(not_understood(decoded.error()));
       return;
     }
     queue_.push_back(*std::move(decoded));
@@ -126,17 +125,16 @@ bool Applier::look_up(const DecodedEntry& entry) {
 }
 
 void Applier::read_one(raft::Index index) {
-  read(index, index, 1, "entry " + std::to_string(index.value) + " is missing in the log",
-       [this, index](const std::vector<raft::Entry>& found) {
-         auto decoded = decode(found.front());
-         if (!decoded) {
-           fail(decoded.error());
-           return;
-         }
-         cache_.put(*decoded);
-         at_hand_.emplace(index, *std::move(decoded));
-         pump();
-       });
+  read(index, index, 1, [this, index](const std::vector<raft::Entry>& found) {
+    auto decoded = decode(found.front());
+    if (!decoded) {
+      fail(not_understood(decoded.error()));
+      return;
+    }
+    cache_.put(*decoded);
+    at_hand_.emplace(index, *std::move(decoded));
+    pump();
+  });
 }
 
 void Applier::apply_front() {
@@ -156,10 +154,10 @@ void Applier::apply_front() {
   hooks_.applied(*entry, applied);
 }
 
-void Applier::fail(const std::string& why) {
+void Applier::fail(const storage::Error& error) {
   if (!failed_) {
     failed_ = true;
-    hooks_.failed(why);
+    hooks_.failed(error);
   }
 }
 

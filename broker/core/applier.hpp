@@ -26,7 +26,7 @@ class Applier {
     /// After a run of entries: nothing more can be applied at the moment.
     std::function<void()> settled;
     /// The log cannot be read or understood (FAULTS 38): the node must stop, it must not skip.
-    std::function<void(const std::string&)> failed;
+    std::function<void(const storage::Error&)> failed;
   };
 
   Applier(StateMachine& state, EntryCache& cache, const raft::Raft& raft, Disk& disk, Hooks hooks);
@@ -47,14 +47,14 @@ class Applier {
   bool refill();
   using Found = std::move_only_function<void(const std::vector<raft::Entry>&)>;
   /// Asks the disk, as Disk::read. `found` is not called if this has gone or has failed by then; finding nothing is a
-  /// failure, and `missing` says so.
-  void read(raft::Index first, raft::Index last, std::size_t bytes_max, std::string missing, Found found);
+  /// failure.
+  void read(raft::Index first, raft::Index last, std::size_t bytes_max, Found found);
   void take(const std::vector<raft::Entry>& entries);
   /// True if everything that queue_'s first entry refers to is at hand; else asks the disk.
   bool look_up(const DecodedEntry& entry);
   void read_one(raft::Index index);
   void apply_front();
-  void fail(const std::string& why);
+  void fail(const storage::Error& error);
 
   StateMachine& state_;
   EntryCache& cache_;

@@ -14,6 +14,14 @@ constexpr std::size_t kEpochLetters = 8;
 /// Sets the epoch's letters apart from the cluster id's, which come from the same seed.
 constexpr std::uint64_t kEpochSalt = 0x9e3779b97f4a7c15U;
 
+/// What keeps a cluster from being founded with this one.
+[[nodiscard]] std::string_view why_not(const wire::Hello& peer) {
+  if (!peer.cluster_id.empty()) {
+    return " (is in a cluster already)";
+  }
+  return peer.lost_data ? " (lost its data, and waits to be let in again)" : " (was started with other --peers)";
+}
+
 [[nodiscard]] wire::Member to_member(const wire::Hello& hello) {
   return {.node = wire::node_id(hello.node),
           .name = hello.node,
@@ -49,11 +57,11 @@ void Bootstrap::met(const wire::Hello& peer) {
 }
 
 bool Bootstrap::agrees(const wire::Hello& peer) const {
-  return peer.cluster_id.empty() && peer.members == self_.members;
+  return peer.cluster_id.empty() && !peer.lost_data && peer.members == self_.members;
 }
 
 bool Bootstrap::may_found() const {
-  if (self_.members.front() != self_.node) {
+  if (self_.members.front() != self_.node || self_.lost_data) {
     return false;
   }
   return std::ranges::all_of(self_.members, [this](const std::string& name) {
@@ -102,7 +110,7 @@ std::string Bootstrap::waiting_for() const {
     missing += missing.empty() ? "" : ", ";
     missing += name;
     if (peer != met_.end()) {
-      missing += peer->second.cluster_id.empty() ? " (was started with other --peers)" : " (is in a cluster already)";
+      missing += why_not(peer->second);
     }
   }
   return missing.empty() ? "'" + self_.members.front() + "' to found the cluster" : missing;

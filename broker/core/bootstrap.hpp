@@ -13,8 +13,8 @@
 
 namespace weir::broker {
 
-/// Knows who was met and whether the cluster may be founded: only when every member listed has answered, is empty and
-/// names the same members, and only by the one with the lowest name.
+/// Knows who was met and whether the cluster may be founded: only when every member listed has answered, is empty (and
+/// not because it lost what it had) and names the same members, and only by the one with the lowest name.
 class Bootstrap {
  public:
   explicit Bootstrap(wire::Hello self);

@@ -94,14 +94,14 @@ void Checkpoints::load(LoadDone done) {
           return;
         }
         if (!read) {
-          (*alive)->end_loading(*loading, std::unexpected(read.error().text));
+          (*alive)->end_loading(*loading, std::unexpected(read.error()));
           return;
         }
         loading->loaded.index = read->index;
         loading->loaded.term = read->term;
         loading->loaded.config = read->config;
         if (auto state = put_back_state(loading->loaded, read->state.view()); !state) {
-          (*alive)->end_loading(*loading, std::unexpected(std::move(state.error())));
+          (*alive)->end_loading(*loading, std::unexpected(not_understood(std::move(state.error()))));
           return;
         }
         (*alive)->load_next(loading);
@@ -122,10 +122,12 @@ void Checkpoints::load_next(const std::shared_ptr<Loading>& loading) {
         if (!alive) {
           return;
         }
-        auto added = read ? put_back_delta(loading->loaded.state, read->delta.view())
-                          : std::expected<void, std::string>(std::unexpected(read.error().text));
-        if (!added) {
-          (*alive)->end_loading(*loading, std::unexpected(std::move(added.error())));
+        if (!read) {
+          (*alive)->end_loading(*loading, std::unexpected(read.error()));
+          return;
+        }
+        if (auto added = put_back_delta(loading->loaded.state, read->delta.view()); !added) {
+          (*alive)->end_loading(*loading, std::unexpected(not_understood(std::move(added.error()))));
           return;
         }
         ++loading->deltas_added;
@@ -136,12 +138,12 @@ void Checkpoints::load_next(const std::shared_ptr<Loading>& loading) {
 void Checkpoints::loaded(Loading& loading) {
   Loaded& loaded = loading.loaded;
   if (loaded.state.applied_index() != loaded.index) {
-    end_loading(loading, std::unexpected("it holds the state as of entry " +
-                                         std::to_string(loaded.state.applied_index().value)));
+    end_loading(loading, std::unexpected(not_understood("it holds the state as of entry " +
+                                                        std::to_string(loaded.state.applied_index().value))));
     return;
   }
   if (auto whole = loaded.state.finish_restore(); !whole) {
-    end_loading(loading, std::unexpected(std::move(whole.error())));
+    end_loading(loading, std::unexpected(not_understood(std::move(whole.error()))));
     return;
   }
   newest_ = loaded.index;
@@ -152,11 +154,12 @@ void Checkpoints::loaded(Loading& loading) {
   end_loading(loading, std::move(loaded));
 }
 
-void Checkpoints::end_loading(Loading& loading, std::expected<std::optional<Loaded>, std::string> result) {
+void Checkpoints::end_loading(Loading& loading, std::expected<std::optional<Loaded>, storage::Error> result) {
   loading_ = false;
   if (!result) {
-    result = std::unexpected("the checkpoint of entry " + std::to_string(loading.indexes.back().value) + ": " +
-                             result.error());
+    storage::Error error = result.error();
+    error.text = "the checkpoint of entry " + std::to_string(loading.indexes.back().value) + ": " + error.text;
+    result = std::unexpected(std::move(error));
   }
   loading.done(std::move(result));
   run_idle_tasks();

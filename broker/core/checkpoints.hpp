@@ -52,8 +52,9 @@ class Checkpoints {
     raft::Bytes founding_data;  ///< of the founding CONFIG entry
     raft::Bytes digest_data;    ///< what Digest::save gave
   };
-  using LoadDone = std::move_only_function<void(std::expected<std::optional<Loaded>, std::string>)>;
-  /// The state as of the newest checkpoint on disk; nullopt if there is none. The error says what is wrong with it.
+  using LoadDone = std::move_only_function<void(std::expected<std::optional<Loaded>, storage::Error>)>;
+  /// The state as of the newest checkpoint on disk; nullopt if there is none. The error says what is wrong with it:
+  /// `damaged` only if its bytes are not those that were saved.
   void load(LoadDone done);
 
   // --- taking
@@ -78,7 +79,7 @@ class Checkpoints {
 
   void load_next(const std::shared_ptr<Loading>& loading);
   void loaded(Loading& loading);
-  void end_loading(Loading& loading, std::expected<std::optional<Loaded>, std::string> result);
+  void end_loading(Loading& loading, std::expected<std::optional<Loaded>, storage::Error> result);
   void saved(raft::Index index, raft::Index first_needed, const std::expected<void, storage::Error>& result);
   void remember_first_needed(raft::Index index, raft::Index first_index);
   void run_idle_tasks();

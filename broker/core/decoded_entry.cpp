@@ -108,4 +108,12 @@ DecodedEntryPtr EntryCache::find(raft::Index index) {
   return *place->second;
 }
 
+storage::Error not_understood(std::string why) {
+  return {.code = storage::Errc::version, .text = std::move(why)};
+}
+
+storage::Error missing_entry(raft::Index index) {
+  return {.code = storage::Errc::gone, .text = "entry " + std::to_string(index.value) + " is missing in the log"};
+}
+
 }  // namespace weir::broker

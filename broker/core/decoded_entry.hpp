@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "raft/entry.hpp"
+#include "storage/error.hpp"
 #include "wire/entry.hpp"
 
 namespace weir::broker {
@@ -39,6 +40,11 @@ using DecodedEntryPtr = std::shared_ptr<const DecodedEntry>;
 /// Checks the entry's checksum and its format. The error says what is wrong with it; a command of a later version is
 /// one.
 [[nodiscard]] std::expected<DecodedEntryPtr, std::string> decode(const raft::Entry& entry);
+
+/// Of one that cannot be decoded although its checksum holds: a matter of versions, not of the disk (FAULTS 38).
+[[nodiscard]] storage::Error not_understood(std::string why);
+/// Of one that the log should have.
+[[nodiscard]] storage::Error missing_entry(raft::Index index);
 
 /// Least recently used entries go first when they weigh more than bytes_max; the newest always stays.
 class EntryCache {

@@ -116,7 +116,7 @@ struct LogReader::IdRead {
 };
 
 LogReader::LogReader(const StateMachine& state, EntryCache& cache, Disk& disk,
-                     std::function<void(const std::string&)> damaged)
+                     std::function<void(const storage::Error&)> damaged)
     : state_(state),
       cache_(cache),
       disk_(disk),
@@ -306,7 +306,7 @@ void LogReader::load(raft::Index index, EntryDone done) {
                  return;
                }
                if (!entries || entries->empty()) {
-                 (*alive)->damaged_(entries ? "an applied entry is missing in the log" : entries.error().text);
+                 (*alive)->damaged_(entries ? missing_entry(index) : entries.error());
                  done(std::unexpected(ReadError::damaged));
                  return;
                }
@@ -314,7 +314,7 @@ void LogReader::load(raft::Index index, EntryDone done) {
                for (const auto& entry : *entries | std::views::reverse) {
                  auto decoded = decode(entry);
                  if (!decoded) {
-                   (*alive)->damaged_(decoded.error());
+                   (*alive)->damaged_(not_understood(decoded.error()));
                    done(std::unexpected(ReadError::damaged));
                    return;
                  }

@@ -21,7 +21,8 @@ namespace weir::broker {
 class LogReader {
  public:
   /// `damaged`: the disk gave wrong bytes, or none.
-  LogReader(const StateMachine& state, EntryCache& cache, Disk& disk, std::function<void(const std::string&)> damaged);
+  LogReader(const StateMachine& state, EntryCache& cache, Disk& disk,
+            std::function<void(const storage::Error&)> damaged);
 
   [[nodiscard]] std::expected<ReadStart, StartError> start(const Selector& selector, const From& from,
                                                            const std::string& epoch) const;
@@ -55,7 +56,7 @@ class LogReader {
   const StateMachine& state_;
   EntryCache& cache_;
   Disk& disk_;
-  std::function<void(const std::string&)> damaged_;
+  std::function<void(const storage::Error&)> damaged_;
   struct Matching {
     std::size_t topics_seen = 0;
     std::vector<raft::TopicId> topics;

@@ -18,6 +18,10 @@ void Node::start() {
 void Node::tick() {
   impl_->tick();
 }
+void Node::stop_damaged(const std::string& why) {
+  impl_->stop_damaged(why);
+}
+
 void Node::drain(std::uint32_t timeout_ms, std::move_only_function<void()> done) {
   impl_->drain(timeout_ms, std::move(done));
 }

@@ -66,6 +66,9 @@ struct NodeConfig {
 /// What the app learns as it happens, for its log. Callbacks are optional and must not call back into the node.
 struct NodeEvents {
   std::function<void(const raft::Event&)> raft;
+  /// What this node has, on disk or in memory, is not what it should be, and is of no use any more; it stops, and says
+  /// so next.
+  std::function<void(const std::string&)> damaged = {};
   /// The phase changed; the text says why.
   std::function<void(Phase, const std::string&)> phase;
   /// A line worth logging about a peer (wiped, other members, ...).
@@ -92,6 +95,8 @@ class Node {
   /// Refuses new writes, hands leadership over, answers what is pending; `done` when nothing is pending, at the latest
   /// after timeout_ms.
   void drain(std::uint32_t timeout_ms, std::move_only_function<void()> done);
+  /// What is on this node's disk is not what was written: it stops (NodeEvents::damaged).
+  void stop_damaged(const std::string& why);
 
   // --- peers (broker/peer_links)
   /// What this node says in a handshake.

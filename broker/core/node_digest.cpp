@@ -148,9 +148,10 @@ void Node::Impl::take_verdict(const wire::DigestEntry& reports, const wire::Conf
   const auto own = digest_.at(reports.index);
   if (comparison.right && own && *own != *comparison.right) {
     applier_->pause();
-    fail("this node's data differs from the majority's" + where + " (" + digest_text(*own) + ", theirs " +
-         digest_text(*comparison.right) +
-         "): stop it, remove its data folder, start it again; it gets everything from them");
+    stop_damaged("this node's data differs from the majority's" + where + " (" + digest_text(*own) + ", theirs " +
+                 digest_text(*comparison.right) +
+                 "): it gets everything from them again; if it does not by itself, stop it, remove its data folder, "
+                 "start it");
     return;
   }
   if (!events_.notice) {

@@ -40,6 +40,7 @@ class Node::Impl {
   void start();
   void tick();
   void drain(std::uint32_t timeout_ms, std::move_only_function<void()> done);
+  void stop_damaged(const std::string& why) { fail({.code = storage::Errc::damaged, .text = why}); }
 
   // --- peers (node_peers.cpp)
   [[nodiscard]] wire::Hello hello() const;
@@ -169,6 +170,8 @@ class Node::Impl {
   void abandon_verify(const std::string& why);
 
   void enter(Phase phase, std::string why);
+  /// It stops. Of `damaged` the shell hears beforehand.
+  void fail(const storage::Error& error);
   void fail(const std::string& why);
   void tick_bootstrap();
   void tick_found();

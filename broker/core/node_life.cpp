@@ -38,7 +38,7 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
       digest_(config_.digest_every_entries),
       checkpoints_(disk_, {.applied_bytes = config_.checkpoint_bytes, .delta_bytes = config_.checkpoint_delta_bytes},
                    checkpoint_hooks()),
-      reader_(state_, cache_, disk_, [this](const std::string& why) { fail(why); }),
+      reader_(state_, cache_, disk_, [this](const storage::Error& error) { fail(error); }),
       forwarder_(network_, clock_, self_, config_.boot_nonce, [this](WriteJob job) { submit(std::move(job)); }),
       barriers_(self_, config_.boot_nonce),
       bootstrap_(hello()),
@@ -46,6 +46,12 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
 
 void Node::Impl::start() {
   leader_heard_us_ = clock_.steady_us();
+  if (identity_.cluster_id.empty() && identity_.lost_data) {
+    enter(Phase::waiting,
+          "what this node had was damaged: waits to be let in again by the other members (does not vote, serves "
+          "nothing)");
+    return;
+  }
   if (identity_.cluster_id.empty()) {
     enter(Phase::forming, "waits for " + bootstrap_.waiting_for());
     tick_bootstrap();
@@ -77,7 +83,7 @@ void Node::Impl::read_configurations(std::size_t number, std::optional<wire::Con
                  return;
                }
                if (!read || read->empty()) {
-                 fail(read ? "log entry " + std::to_string(index.value) + " is missing" : read.error().text);
+                 fail(read ? missing_entry(index) : read.error());
                  return;
                }
                std::optional<wire::ConfigEntry> next;
@@ -135,7 +141,7 @@ void Node::Impl::found(wire::ConfigEntry config) {
 void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result) {
   founding_now_ = false;
   if (!result) {
-    fail(result.error().text);
+    fail(result.error());
     return;
   }
   identity_.cluster_id = config.cluster_id;
@@ -202,7 +208,7 @@ Replica::Hooks Node::Impl::replica_hooks() {
       .read_confirmed = [this](const raft::ReadState& state) { barriers_.confirmed(state.context, state.index); },
       .event = [this](const raft::Event& event) { on_event(event); },
       .woken = [this] { settle(); },
-      .failed = [this](const storage::Error& error) { fail(error.text); },
+      .failed = [this](const storage::Error& error) { fail(error); },
       .may_send =
           [this](const raft::Message& message) {
             return is_current(message.to) || (is_reply(message) && shares_cluster(message.to));
@@ -236,7 +242,7 @@ Checkpoints::Hooks Node::Impl::checkpoint_hooks() {
 Applier::Hooks Node::Impl::applier_hooks() {
   return {.applied = [this](const DecodedEntry& entry, Applied& applied) { on_applied(entry, applied); },
           .settled = [this] { on_settled(); },
-          .failed = [this](const std::string& why) { fail(why); }};
+          .failed = [this](const storage::Error& error) { fail(error); }};
 }
 
 void Node::Impl::settle() {
@@ -363,6 +369,13 @@ void Node::Impl::enter(Phase phase, std::string why) {
   if (events_.phase) {
     events_.phase(phase_, why_);
   }
+}
+
+void Node::Impl::fail(const storage::Error& error) {
+  if (error.code == storage::Errc::damaged && phase_ != Phase::failed && events_.damaged) {
+    events_.damaged(error.text);
+  }
+  fail(error.text);
 }
 
 void Node::Impl::fail(const std::string& why) {

@@ -28,7 +28,8 @@ wire::Hello Node::Impl::hello() const {
           .raft_address = config_.raft_address,
           .http_address = config_.http_address,
           .started_term = started_term_,
-          .started_index = started_index_};
+          .started_index = started_index_,
+          .lost_data = identity_.lost_data};
 }
 
 std::expected<void, std::string> Node::Impl::judge(const wire::Hello& hello) {

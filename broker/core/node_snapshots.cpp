@@ -10,7 +10,7 @@ namespace weir::broker {
 
 void Node::Impl::load_checkpoints() {
   checkpoints_.load(
-      [this, alive = std::weak_ptr(alive_)](std::expected<std::optional<Checkpoints::Loaded>, std::string> loaded) {
+      [this, alive = std::weak_ptr(alive_)](std::expected<std::optional<Checkpoints::Loaded>, storage::Error> loaded) {
         if (alive.expired()) {
           return;
         }
@@ -81,12 +81,16 @@ void Node::Impl::on_installing(const raft::Snapshot& snapshot) {
 void Node::Impl::on_installed() {
   ++counters_.snapshots_installed;
   checkpoints_.load(
-      [this, alive = std::weak_ptr(alive_)](std::expected<std::optional<Checkpoints::Loaded>, std::string> loaded) {
+      [this, alive = std::weak_ptr(alive_)](std::expected<std::optional<Checkpoints::Loaded>, storage::Error> loaded) {
         if (alive.expired() || phase_ == Phase::failed) {
           return;
         }
-        if (!loaded || !*loaded) {
-          fail(loaded ? "a snapshot was installed that holds no checkpoint" : loaded.error());
+        if (!loaded) {
+          fail(loaded.error());
+          return;
+        }
+        if (!*loaded) {
+          fail("a snapshot was installed that holds no checkpoint");
           return;
         }
         take_over(**std::move(loaded));
@@ -154,7 +158,7 @@ void Node::Impl::trim_log() {
 void Node::Impl::dropped(const std::expected<void, storage::Error>& result) {
   dropping_ = false;
   if (!result) {
-    fail(result.error().text);
+    fail(result.error());
     return;
   }
   if (phase_ != Phase::failed) {

@@ -100,6 +100,9 @@ Counters Node::Impl::counters() const {
     counters.disk_write_us = replica_->disk_write_us();
     counters.disk_write_us_p99 = replica_->disk_write_us_p99();
   }
+  const Scrubbed scrubbed = disk_.scrubbed();
+  counters.scrub_bytes = scrubbed.bytes;
+  counters.scrub_passes = scrubbed.passes;
   counters.forwarded = forwarder_.forwarded();
   counters.topics = state_.live_topic_count();
   counters.ids = state_.ids().size();

@@ -29,6 +29,12 @@ struct DiskWrite {
   std::vector<raft::Entry> entries;
 };
 
+/// What was read again in the background, to find damage.
+struct Scrubbed {
+  std::uint64_t bytes = 0;
+  std::uint64_t passes = 0;  ///< over everything
+};
+
 /// The storage threads. Writes are carried out in the order given and may share one commit; the queue needs no bound of
 /// its own because Raft bounds what is uncommitted and peers bound what arrives.
 class Disk {
@@ -63,6 +69,7 @@ class Disk {
 
   /// nearly_full: new work is refused before a write fails (507).
   [[nodiscard]] virtual storage::DiskSpace space() const { return storage::DiskSpace::enough; }
+  [[nodiscard]] virtual Scrubbed scrubbed() const { return {}; }
 };
 
 /// What became of a message given to the network.

@@ -1,6 +1,5 @@
 #include "broker/core/state_image.hpp"
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -114,10 +113,11 @@ T ImageReader::number() {
     broken_ = true;
     return 0;
   }
-  std::array<char, sizeof(T)> bytes{};
-  std::ranges::copy(rest_.substr(0, sizeof(T)), bytes.begin());
+  // A start reads four of them for each id that is retained.
+  T value{};
+  std::memcpy(&value, rest_.data(), sizeof(T));
   rest_.remove_prefix(sizeof(T));
-  return std::bit_cast<T>(bytes);
+  return value;
 }
 
 template std::uint8_t ImageReader::number();

@@ -144,7 +144,9 @@ class StateMachine {
   static void save_settings(const Topic& topic, ImageWriter& image);
   static void restore_settings(Topic& topic, ImageReader& image);
   [[nodiscard]] std::expected<void, std::string> restore_row(ImageReader& image);
-  void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind);
+  /// Adds it to `ids`, if it is of an entry that counts.
+  void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind,
+                  std::vector<storage::DedupIndex::Id>& ids);
   wire::Outcome claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const EntrySource& earlier);
   raft::TopicId topic_for(std::string_view name);
 

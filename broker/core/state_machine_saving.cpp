@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kTopicBytesMin = 2 + 4 * 8;
 constexpr std::size_t kPartBytesMin = 20;
 constexpr std::size_t kOrdinalBytes = 4;
+constexpr std::size_t kIdBytes = 1 + 8 + 8 + 4;
 /// What follows a topic: settings are the bits below.
 constexpr unsigned kClaimsBefore = 16;
 constexpr unsigned kRemoved = 32;
@@ -115,6 +116,8 @@ std::expected<void, std::string> StateMachine::add_delta(std::string_view delta)
     return damaged("delta", image.error());
   }
   raft::Index ids_of;
+  std::vector<storage::DedupIndex::Id> ids;
+  ids.reserve(delta.size() / kIdBytes);
   while (!image->at_end()) {
     const std::uint8_t kind = image->u8();
     if (kind == kRow) {
@@ -125,11 +128,12 @@ std::expected<void, std::string> StateMachine::add_delta(std::string_view delta)
       ids_of = raft::Index{image->u64()};
     } else if (kind == static_cast<std::uint8_t>(DeltaWriter::Kind::event) ||
                kind == static_cast<std::uint8_t>(DeltaWriter::Kind::claim)) {
-      restore_id(*image, ids_of, static_cast<DeltaWriter::Kind>(kind));
+      restore_id(*image, ids_of, static_cast<DeltaWriter::Kind>(kind), ids);
     } else {
       return damaged("delta", "a record of an unknown kind");
     }
   }
+  ids_.insert(ids);
   return image->whole() ? std::expected<void, std::string>{} : damaged("delta", "cut short");
 }
 
@@ -163,7 +167,8 @@ std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
   return {};
 }
 
-void StateMachine::restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind) {
+void StateMachine::restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind,
+                              std::vector<storage::DedupIndex::Id>& ids) {
   storage::IdHash hash;
   hash.high = image.u64();
   hash.low = image.u64();
@@ -171,7 +176,7 @@ void StateMachine::restore_id(ImageReader& image, raft::Index log_index, DeltaWr
   if (log_index < first_index_ || log_index > applied_index_) {
     return;
   }
-  ids_.insert(hash, place);
+  ids.push_back({hash, place});
   if (kind == DeltaWriter::Kind::claim && log_index >= claims_before_ &&
       (claim_entries_.empty() || claim_entries_.back() != log_index)) {
     claim_entries_.push_back(log_index);

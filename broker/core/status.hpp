@@ -76,6 +76,8 @@ struct Counters {
   std::uint64_t disk_writes = 0;
   std::uint64_t disk_write_us = 0;      ///< sum
   std::uint64_t disk_write_us_p99 = 0;  ///< of the last 512
+  std::uint64_t scrub_bytes = 0;
+  std::uint64_t scrub_passes = 0;
   std::uint64_t forwarded = 0;
   std::uint64_t topics = 0;
   std::uint64_t ids = 0;

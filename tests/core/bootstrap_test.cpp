@@ -50,6 +50,21 @@ TEST(Bootstrap, Fault024DoesNotFoundBesideAMemberOfACluster) {
   EXPECT_EQ(first.cluster_met(), "c");
 }
 
+TEST(Bootstrap, Fault045NobodyFoundsWithThoseWhoseDataWasDamaged) {
+  auto damaged = hello_of("n2", "", 22);
+  damaged.lost_data = true;
+  Bootstrap first(hello_of("n1", "", 1));
+  first.met(damaged);
+  first.met(hello_of("n3", "", 3));
+  EXPECT_FALSE(first.may_found());
+  EXPECT_THAT(first.waiting_for(), HasSubstr("n2 (lost its data"));
+
+  auto self = hello_of("n1", "", 1, {"n1"});
+  EXPECT_TRUE(Bootstrap(self).may_found());
+  self.lost_data = true;
+  EXPECT_FALSE(Bootstrap(self).may_found()) << "not even alone: its cluster may live elsewhere";
+}
+
 TEST(Bootstrap, NamesEveryMemberWithItsIncarnation) {
   Bootstrap first(hello_of("n1", "", 11));
   first.met(hello_of("n2", "", 22));

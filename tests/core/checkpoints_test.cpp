@@ -36,11 +36,11 @@ class CheckpointTest : public testing::Test {
     std::optional<Checkpoints::Loaded> result;
     error_.clear();
     Checkpoints next(disk_, {}, {});
-    next.load([&](std::expected<std::optional<Checkpoints::Loaded>, std::string> loaded) {
+    next.load([&](std::expected<std::optional<Checkpoints::Loaded>, storage::Error> loaded) {
       if (loaded) {
         result = *std::move(loaded);
       } else {
-        error_ = loaded.error();
+        error_ = loaded.error().text;
       }
     });
     disk_.finish_all();

@@ -56,7 +56,7 @@ class Reading : public testing::Test {
   FakeDisk disk;
   EntryCache cache{1'000};
   std::vector<std::string> damages;
-  LogReader reader{log.state, cache, disk, [this](const std::string& why) { damages.push_back(why); }};
+  LogReader reader{log.state, cache, disk, [this](const storage::Error& error) { damages.push_back(error.text); }};
   std::uint64_t next_time_ms = 1'000;
   const Selector a = selector_of({"a"});
   const Selector all = selector_of({"**"});
@@ -200,7 +200,7 @@ TEST_F(Reading, AnswersStoppingWhenTheReaderIsGone) {
   publish_each({"a"});
   std::optional<ReadError> error;
   {
-    LogReader shortlived(log.state, cache, disk, [](const std::string&) {});
+    LogReader shortlived(log.state, cache, disk, [](const storage::Error&) {});
     shortlived.read(a, {}, {}, [&](const std::expected<ReadBatch, ReadError>& result) { error = result.error(); });
   }
   disk.finish_all();

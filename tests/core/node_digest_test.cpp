@@ -132,6 +132,7 @@ TEST_F(NodeDigest, Fault044ALeaderThatDiffersFromTheMajorityStops) {
   EXPECT_EQ(status.phase, Phase::failed);
   EXPECT_THAT(status.why, HasSubstr("this node's data differs from the majority's at log entry 4"));
   EXPECT_THAT(status.why, HasSubstr("remove its data folder"));
+  EXPECT_THAT(three.damages, testing::ElementsAre(status.why));
   EXPECT_NE(status.role, raft::Role::leader);
   EXPECT_NE(three.outcomes[open], "");
   three.network.sent.clear();

@@ -58,6 +58,11 @@ void NodeFixture::make_empty(const std::string& name, std::uint64_t incarnation)
   make({.node = name, .incarnation = incarnation, .cluster_id = {}}, {});
 }
 
+void NodeFixture::make_damaged(const std::string& name, std::uint64_t incarnation) {
+  disk.log.clear();
+  make({.node = name, .incarnation = incarnation, .cluster_id = {}, .lost_data = true}, {});
+}
+
 void NodeFixture::restart() {
   node.reset();
   raft::Recovered recovered;
@@ -86,6 +91,7 @@ void NodeFixture::make(storage::Identity identity, raft::Recovered recovered) {
   config.seed = 7;
   adapt(config);
   NodeEvents events;
+  events.damaged = [this](const std::string& why) { damages.push_back(why); };
   events.notice = [this](const std::string& text) { notices.push_back(text); };
   node = std::make_unique<Node>(
       std::move(config), std::move(identity), std::move(recovered), disk, network, clock,

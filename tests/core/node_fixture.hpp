@@ -30,6 +30,8 @@ class NodeFixture {
 
   /// An empty node of that name instead.
   void make_empty(const std::string& name, std::uint64_t incarnation);
+  /// One that is empty because what it had was damaged.
+  void make_damaged(const std::string& name, std::uint64_t incarnation);
   /// The same member, once more over what its disk has; as `adapt` says.
   void restart();
   /// start(), and all peers connected as members.
@@ -55,6 +57,7 @@ class NodeFixture {
   std::map<std::string, raft::StateReport> reports;
   std::vector<std::string> outcomes;
   std::vector<std::string> notices;
+  std::vector<std::string> damages;  ///< that the node told of
   std::vector<std::pair<std::string, raft::Entry>> founded;  ///< what the founding was asked for
   std::vector<Disk::WriteDone> founding;
   /// Has the last word on how the next node is configured.

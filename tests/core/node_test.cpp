@@ -218,6 +218,37 @@ TEST(Node, Fault024AWipedMemberIsNotFoundedAgainAndNothingOfItCounts) {
   }
 }
 
+TEST(Node, Fault045OneWhoseDataWasDamagedSaysSoFoundsNothingAndWaits) {
+  NodeFixture damaged;
+  damaged.make_damaged("n1", 900);
+  damaged.node->start();
+  EXPECT_TRUE(damaged.node->hello().lost_data);
+  damaged.node->peer_up(hello_of("n2", "", 901));
+  damaged.node->peer_up(hello_of("n3", "", 902));
+  damaged.tick(200);
+  EXPECT_THAT(damaged.founded, IsEmpty()) << "all are empty, but this one was not always";
+  EXPECT_EQ(damaged.node->status().phase, Phase::waiting);
+  EXPECT_THAT(damaged.node->status().why, testing::HasSubstr("damaged"));
+}
+
+TEST(Node, Fault044DamageOnDiskIsToldAsSuchAndNothingElseIs) {
+  for (const auto code : {storage::Errc::damaged, storage::Errc::io}) {
+    NodeFixture alone({"n1"});
+    alone.adapt = [](NodeConfig& config) { config.entry_cache_bytes = 1; };
+    alone.restart();
+    alone.join();
+    alone.lead();
+    alone.publish({.events = {{.id = "a"}}});
+    alone.publish({.events = {{.id = "b"}}});
+    alone.disk.finish_all();
+    alone.node->find_id({.topic = "t", .source = {}, .id = "a"}, [](const auto&) {});
+    ASSERT_THAT(alone.disk.reads, SizeIs(1));
+    alone.disk.fail_read(code);
+    EXPECT_EQ(alone.node->status().phase, Phase::failed);
+    EXPECT_THAT(alone.damages, SizeIs(code == storage::Errc::damaged ? 1 : 0));
+  }
+}
+
 TEST(Node, Fault024TwoWipedOfThreeFoundNothing) {
   for (const char* name : {"n1", "n2"}) {
     NodeFixture wiped;

@@ -184,7 +184,7 @@ class RetainedReading : public Retention {
   FakeDisk disk;
   EntryCache cache{1'000};
   std::vector<std::string> damages;
-  LogReader reader{log.state, cache, disk, [this](const std::string& why) { damages.push_back(why); }};
+  LogReader reader{log.state, cache, disk, [this](const storage::Error& error) { damages.push_back(error.text); }};
   const Selector one = selector_of({"t"});
   const Selector all = selector_of({"**"});
 };

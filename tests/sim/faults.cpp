@@ -277,7 +277,10 @@ bool Faults::may_wipe(const SimNode& node) const {
   if (node.is_empty() || world_.checkers->raft.committed_count() == 0 || !world_.checkers->raft.may_lose(node)) {
     return false;
   }
-  const auto is_empty_then = [&](const SimNode& each) { return each.is_empty() || each.place() == node.place(); };
+  // Those that know of their loss found nothing, but that is drawn when it happens.
+  const auto is_empty_then = [&](const SimNode& each) {
+    return each.place() == node.place() || (each.is_empty() && !each.knows_of_loss());
+  };
   const auto would_found = [&](const SimNode& each) {
     return is_empty_then(each) && std::ranges::all_of(world_.nodes, [&](const auto& peer) {
              return is_empty_then(*peer) || std::ranges::find(each.peers(), peer->name()) == each.peers().end();

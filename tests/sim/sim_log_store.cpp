@@ -51,11 +51,12 @@ void SimDisk::forge(const raft::Entry& entry) {
   entries_.at(entry.index - first_index_) = entry;
 }
 
-void SimDisk::wipe(std::uint64_t incarnation) {
+void SimDisk::wipe(std::uint64_t incarnation, Loss loss) {
   WEIR_CHECK(!open_);
   const std::uint64_t writes_done = writes_done_;
   const std::uint64_t entries_in_use = entries_in_use_;
   *this = SimDisk(identity_.node, incarnation);
+  identity_.lost_data = loss == Loss::noticed;
   writes_done_ = writes_done;
   entries_in_use_ = entries_in_use;
 }

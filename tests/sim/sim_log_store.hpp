@@ -20,6 +20,9 @@
 
 namespace weir::sim {
 
+/// Of all that a disk held: whether the node that begins anew knows of it (storage::Identity::lost_data).
+enum class Loss : std::uint8_t { noticed = 1, unnoticed = 2 };
+
 /// What survives a crash, and the faults that are to come.
 class SimDisk {
  public:
@@ -50,7 +53,7 @@ class SimDisk {
   void flip_bit_of_received();
 
   /// Everything is gone; the next opening makes a new store with `incarnation`. Requires that no store is open.
-  void wipe(std::uint64_t incarnation);
+  void wipe(std::uint64_t incarnation, Loss loss = Loss::unnoticed);
 
   /// So many entries at the log's end stand in the file that is written to, of which no snapshot can be made.
   void set_entries_in_use(std::uint64_t count) { entries_in_use_ = count; }

@@ -180,7 +180,8 @@ void SimNode::wipe() {
     return;
   }
   lost_.push_back(std::make_unique<SimDisk>(*image_));
-  image_->wipe(dice_.number() >> 2U);
+  const Loss loss = dice_.chance(1, 2) ? Loss::noticed : Loss::unnoticed;
+  image_->wipe(dice_.number() >> 2U, loss);
 }
 
 const SimDisk* SimNode::disk_of(std::uint64_t incarnation) const {

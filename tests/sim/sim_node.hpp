@@ -44,6 +44,7 @@ class SimNode {
   void wipe();
   /// It has lost its disk, and is no member since.
   [[nodiscard]] bool wiped() const { return !lost_.empty() && is_empty(); }
+  [[nodiscard]] bool knows_of_loss() const { return image_->identity().lost_data; }
   [[nodiscard]] bool is_empty() const { return image_->identity().cluster_id.empty(); }
   /// The disk of this incarnation, be it lost: what was durable there was. Null if there was none.
   [[nodiscard]] const SimDisk* disk_of(std::uint64_t incarnation) const;

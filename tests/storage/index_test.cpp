@@ -298,14 +298,21 @@ TEST(DedupIndex, PlacesTooLargeForASlotAreKeptAllTheSame) {
 TEST(DedupIndex, AgreesWithAModel) {
   std::mt19937_64 random(test_seed());
   DedupIndex index;
+  DedupIndex by_many;  // told the same, many at a time
+  std::vector<DedupIndex::Id> many;
   std::map<IdHash, std::vector<IdPlace>> model;
   for (std::uint64_t log_index = 1; log_index <= 40'000; ++log_index) {
     const IdHash hash = id_hash(random() % 30'000);
     const IdPlace place{Index{log_index}, static_cast<std::uint32_t>(random() % 65'536)};
     index.insert(hash, place);
+    many.push_back({hash, place});
     model[hash].push_back(place);
+    if (random() % 5'000 != 0 && log_index < 40'000) continue;
+    by_many.insert(many);
+    many.clear();
   }
   EXPECT_EQ(index.size(), 40'000U);
+  EXPECT_EQ(by_many.size(), 40'000U);
   int strangers = 0;
   for (std::uint64_t number = 0; number < 31'000; ++number) {
     const IdHash hash = id_hash(number);
@@ -314,6 +321,7 @@ TEST(DedupIndex, AgreesWithAModel) {
     // A place is a candidate: one of an id with the same 42 bits may be among them, but none is missing or out of
     // order.
     std::vector<IdPlace> found = index.find(hash);
+    ASSERT_EQ(by_many.find(hash), found);
     ASSERT_EQ(index.may_contain(hash), !found.empty());
     if (found.size() > known.size()) ++strangers;
     std::erase_if(found, [&](const IdPlace& place) { return std::ranges::find(known, place) == known.end(); });

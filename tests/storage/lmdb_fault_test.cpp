@@ -2,13 +2,17 @@
 #include <gmock/gmock.h>
 #include <grp.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <atomic>
+#include <cstdio>
 #include <thread>
 
+#include "storage/env.hpp"
 #include "tests/storage/flush_hook.hpp"
 #include "tests/storage/sample.hpp"
 
@@ -164,6 +168,42 @@ TEST_F(LmdbFaults, AFolderWhoseCreationFailedIsMadeAnew) {
   ASSERT_TRUE(append_one(*store, {hard_state(1), std::nullopt, entries(1, 3, 1)}).has_value());
   store.reset();
   EXPECT_EQ(read_all(*must_open(data_)), entries(1, 3, 1));
+}
+
+// What LMDB maps and writes to must have its blocks before: a file system without room answers such a write by SIGBUS.
+TEST_F(LmdbFaults, FAULTS42_ADiskThatIsFullToAnyPageKillsNobody) {
+  constexpr std::size_t kPageBytes = 4096;
+  constexpr std::size_t kDiskPages = 64;
+  const std::string disk = folder_ / "disk";
+  std::filesystem::create_directory(disk);
+  const auto try_with = [&disk](std::size_t free_pages) {
+    const auto free_bytes = [&disk] { return std::filesystem::space(disk).available; };
+    std::ofstream filler(disk + "/filler", std::ios::binary);
+    while (free_bytes() > free_pages * kPageBytes) filler << std::string(kPageBytes, 'x') << std::flush;
+    const auto env = Env::open({.path = disk + "/data.mdb", .map_bytes = std::uint64_t{1} << 20U, .readers_max = 68});
+    if (!env) {
+      EXPECT_EQ(env.error().code, Errc::disk_full) << env.error().text;
+      return false;
+    }
+    EXPECT_TRUE(ReadTxn::begin(*env).has_value()) << "a reader has its place in the lock file";
+    return true;
+  };
+  const int status = status_of_child([&] {
+    const std::string size = "size=" + std::to_string(kDiskPages * kPageBytes);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("none", disk.c_str(), "tmpfs", 0, size.c_str()) != 0) {
+      std::perror("not tried: no file system of its own");
+      return;
+    }
+    int opened = 0;
+    for (std::size_t free_pages = 0; free_pages < 16; ++free_pages) {
+      opened += try_with(free_pages) ? 1 : 0;
+      for (const auto& file : std::filesystem::directory_iterator(disk)) std::filesystem::remove(file);
+    }
+    EXPECT_GT(opened, 4);
+    EXPECT_LT(opened, 16);
+  });
+  EXPECT_EQ(status, 0) << (WIFSIGNALED(status) ? "ended by signal " + std::to_string(WTERMSIG(status)) : "");
 }
 
 TEST_F(LmdbFaults, FAULTS43_TheMapsEndIsNeverReached) {

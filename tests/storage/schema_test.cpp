@@ -1,4 +1,5 @@
 #include "storage/schema.hpp"
+#include "storage/segment_seal.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,12 +40,12 @@ std::string example_chunk() {
 }
 
 // The README's example: lines of an offset, a colon and bytes in hex.
-std::string example_in_readme() {
+std::string example_in_readme(const std::string& what) {
   std::istringstream text(read_file("../../storage/README.md"));
   std::string bytes;
   bool inside = false;
   for (std::string line; std::getline(text, line);) {
-    if (line.starts_with("<!-- ")) inside = line == "<!-- example chunk -->";
+    if (line.starts_with("<!-- ")) inside = line == "<!-- example " + what + " -->";
     if (!inside || line.size() < 5 || line[4] != ':') continue;
     EXPECT_EQ(std::stoul(line.substr(0, 4), nullptr, 16), bytes.size()) << line;
     std::istringstream numbers(line.substr(5));
@@ -69,11 +70,24 @@ std::string hex(std::string_view bytes) {
 
 TEST(Schema, TheReadmesExampleIsWhatIsWritten) {
   const std::string chunk = example_chunk();
-  const std::string shown = example_in_readme();
+  const std::string shown = example_in_readme("chunk");
   ASSERT_FALSE(shown.empty());
   EXPECT_EQ(hex(chunk.substr(0, shown.size())), hex(shown));
   EXPECT_EQ(chunk.find_first_not_of('\0', shown.size()), std::string::npos) << "the rest is padding";
   EXPECT_EQ(chunk.size(), 2100U);
+}
+
+// The seal of a file with the example's segment id that begins with entry 5.
+TEST(Schema, TheReadmesSealIsWhatIsWritten) {
+  const SegmentSeal seal{.head = {0xa1b2c3d4e5f60708, Index{5}, 2, 0x0102030405060708, Term{1}},
+                         .last_index = Index{9},
+                         .chain = {.sequence = 7, .checksum = 0x1112131415161718},
+                         .rows = 3,
+                         .used_bytes = 20'480,
+                         .first_command = raft::Command::noop,
+                         .term_runs = {{Term{2}, Index{5}}, {Term{4}, Index{8}}},
+                         .config_entries = {Index{6}}};
+  EXPECT_EQ(hex(encode_seal(seal)), hex(example_in_readme("seal")));
 }
 
 TEST(Schema, AChunkIsReadAsItWasWritten) {

@@ -117,6 +117,13 @@ Hello started_hello() {
   return started;
 }
 
+Hello damaged_hello() {
+  Hello damaged = hello();
+  damaged.cluster_id.clear();
+  damaged.lost_data = true;
+  return damaged;
+}
+
 raft::Message reporting() {
   auto reply = message(5, raft::AppendEntriesReply{raft::AppendAnswer::matched, raft::Index{12}, {}, {}, {}});
   reply.report = raft::StateReport{raft::Index{11}, 0x5f3a'0000'0000'0001};
@@ -142,6 +149,7 @@ std::map<std::string, PeerMessage> every_message() {
   return {
       {"hello", hello()},
       {"hello-started", started_hello()},
+      {"hello-damaged", damaged_hello()},
       {"welcome", Welcome{hello(), ""}},
       {"welcome-refused", Welcome{hello(), "protocol 3 is not spoken here; upgrade n1 first"}},
       {"found", Found{encode(config)}},
