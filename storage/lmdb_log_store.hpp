@@ -28,6 +28,7 @@ namespace weir::storage {
 
 struct KeptRecords;
 class CheckpointFiles;
+class IdRunFiles;
 struct CheckpointRecord;
 class SnapshotInbox;
 class SnapshotSource;
@@ -110,6 +111,8 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] std::expected<void, Error> save(const Checkpoint& checkpoint) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override;
   [[nodiscard]] std::expected<Checkpoint, Error> checkpoint(raft::Index index) const override;
+  [[nodiscard]] IdRuns id_runs() const override;
+  [[nodiscard]] std::expected<IdRuns, Error> move_ids(raft::Index up_to, const IdsOf& ids_of) override;
   /// The newest checkpoint that ends before the file that is being written to: what is sent never changes.
   [[nodiscard]] raft::Index snapshot_index() const override;
   [[nodiscard]] std::expected<SnapshotData, Error> read_snapshot(std::uint64_t number, std::uint64_t offset,
@@ -148,7 +151,7 @@ class LmdbLogStore final : public LogStore {
   };
 
   LmdbLogStore(Options options, DataFolder folder, StateFile state, Segments segments, SegmentPtr active,
-               RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints);
+               RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints, std::shared_ptr<IdRunFiles> id_runs);
 
   // --- opening (lmdb_log_store.cpp)
   [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open_folder(const Options& options);
@@ -192,6 +195,7 @@ class LmdbLogStore final : public LogStore {
 
   [[nodiscard]] std::shared_ptr<const Segments> segments() const;
   [[nodiscard]] std::shared_ptr<CheckpointFiles> checkpoint_files() const;
+  [[nodiscard]] std::shared_ptr<IdRunFiles> id_run_files() const;
   [[nodiscard]] std::shared_ptr<SegmentFiles> files() const;
 
   // Declared first, so released last.
@@ -206,6 +210,7 @@ class LmdbLogStore final : public LogStore {
   std::shared_ptr<SegmentFiles> files_;
   std::shared_ptr<const Segments> segments_;
   std::shared_ptr<CheckpointFiles> checkpoints_;
+  std::shared_ptr<IdRunFiles> id_runs_;
 
   // The writer's view of what is durable.
   SegmentPtr active_;                     ///< the last of segments_

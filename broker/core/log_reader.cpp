@@ -112,6 +112,8 @@ void LogReader::BatchRead::take_event(const std::shared_ptr<const wire::PublishV
 struct LogReader::IdRead {
   wire::Claim id;
   std::unordered_map<raft::Index, DecodedEntryPtr> at_hand;
+  RunPlaces places;  ///< of the runs of this version
+  std::uint64_t runs_version = 0;
   IdDone done;
 };
 
@@ -334,7 +336,16 @@ void LogReader::find_id(wire::Claim id, IdDone done) {
 
 void LogReader::go_on(std::shared_ptr<IdRead> read) {
   // Asked anew each time: while an entry was on its way from the disk, others were applied.
-  for (const raft::Index index : state_.candidates(read->id)) {
+  if (read->runs_version != state_.ids().runs_version()) {
+    read->places.clear();
+    read->runs_version = state_.ids().runs_version();
+  }
+  auto [keys, entries] = state_.candidates(read->id, read->places);
+  if (!keys.empty()) {
+    ask_runs(std::move(read), std::move(keys));
+    return;
+  }
+  for (const raft::Index index : entries) {
     if (read->at_hand.contains(index)) {
       continue;
     }
@@ -354,7 +365,27 @@ void LogReader::go_on(std::shared_ptr<IdRead> read) {
     });
     return;
   }
-  read->done(state_.find_id(read->id, [&read](raft::Index index) { return read->at_hand.at(index); }));
+  read->done(state_.find_id(read->id, [&read](raft::Index index) { return read->at_hand.at(index); }, read->places));
+}
+
+void LogReader::ask_runs(std::shared_ptr<IdRead> read, std::vector<storage::IdKey> keys) {
+  auto asked = keys;
+  disk_.find_ids(state_.ids().runs(), std::move(keys),
+                 [self = std::weak_ptr(self_), read = std::move(read), asked = std::move(asked)](
+                     std::expected<std::vector<storage::KeyedPlace>, storage::Error> found) mutable {
+                   const auto alive = self.lock();
+                   if (!alive) {
+                     read->done(std::unexpected(ReadError::stopping));
+                     return;
+                   }
+                   if (!found) {
+                     (*alive)->damaged_(found.error());
+                     read->done(std::unexpected(ReadError::damaged));
+                     return;
+                   }
+                   add_places(asked, *found, read->places);
+                   (*alive)->go_on(std::move(read));
+                 });
 }
 
 }  // namespace weir::broker

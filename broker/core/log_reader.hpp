@@ -52,6 +52,7 @@ class LogReader {
   void load(raft::Index index, EntryDone done);
   void go_on(std::shared_ptr<BatchRead> read);
   void go_on(std::shared_ptr<IdRead> read);
+  void ask_runs(std::shared_ptr<IdRead> read, std::vector<storage::IdKey> keys);
 
   const StateMachine& state_;
   EntryCache& cache_;

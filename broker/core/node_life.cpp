@@ -36,7 +36,10 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
       self_(wire::node_id(config_.name)),
       cache_(config_.entry_cache_bytes),
       digest_(config_.digest_every_entries),
-      checkpoints_(disk_, {.applied_bytes = config_.checkpoint_bytes, .delta_bytes = config_.checkpoint_delta_bytes},
+      checkpoints_(disk_,
+                   {.applied_bytes = config_.checkpoint_bytes,
+                    .delta_bytes = config_.checkpoint_delta_bytes,
+                    .ids_bytes = config_.dedup_memory_bytes},
                    checkpoint_hooks()),
       reader_(state_, cache_, disk_, [this](const storage::Error& error) { fail(error); }),
       forwarder_(network_, clock_, self_, config_.boot_nonce, [this](WriteJob job) { submit(std::move(job)); }),
@@ -236,7 +239,9 @@ Checkpoints::Hooks Node::Impl::checkpoint_hooks() {
                 if (events_.notice) {
                   events_.notice(text);
                 }
-              }};
+              },
+          .ids_bytes = [this] { return state_.ids().memory_bytes(); },
+          .ids_moved = [this](storage::IdRuns runs) { state_.take_id_runs(std::move(runs)); }};
 }
 
 Applier::Hooks Node::Impl::applier_hooks() {

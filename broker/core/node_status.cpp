@@ -107,6 +107,12 @@ Counters Node::Impl::counters() const {
   counters.topics = state_.live_topic_count();
   counters.ids = state_.ids().size();
   counters.ids_bytes = state_.ids().memory_bytes();
+  for (const auto& run : state_.ids().runs()) {
+    ++counters.id_runs;
+    counters.ids_on_disk += run->size();
+    counters.id_filter_bytes += run->memory_bytes();
+    counters.id_run_bytes += run->disk_bytes();
+  }
   counters.pending_requests = pending();
   counters.pending_bytes = pending_bytes_;
   counters.waiters = waiters_.size();

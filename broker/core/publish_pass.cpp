@@ -9,11 +9,11 @@
 
 namespace weir::broker {
 
-StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const EntrySource& earlier)
+StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const Past& past)
     : state_(state),
       entry_(entry),
       events_(*entry->publish()),
-      earlier_(earlier),
+      past_(past),
       hashes_(id_hashes(events_)),
       results_(events_.event_count()) {}
 
@@ -69,7 +69,7 @@ std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::P
     return Finding{};
   }
   const auto source = events_.source(ordinal);
-  const auto known = state_.match(hashes_[ordinal], events_.topics()[number], source, id, earlier_);
+  const auto known = state_.match(hashes_[ordinal], events_.topics()[number], source, id, past_);
   if (known && !(raft::is_mutated(raft::Mutant::dedup_before_entry) && known->entry == entry_)) {
     return compare(*known, ordinal, ordinal - request.first_event);
   }

@@ -17,7 +17,7 @@ namespace weir::broker {
 /// events offsets and positions. Requests see the effects of those before them in the same entry.
 class StateMachine::PublishPass {
  public:
-  PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const EntrySource& earlier);
+  PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const Past& past);
   Applied run();
 
  private:
@@ -51,7 +51,7 @@ class StateMachine::PublishPass {
   StateMachine& state_;
   DecodedEntryPtr entry_;
   const wire::PublishView& events_;
-  const EntrySource& earlier_;
+  const Past& past_;
   Applied applied_;
   std::map<std::uint32_t, Part> parts_;     ///< by the topic's number in the entry: those that got events
   std::vector<std::uint32_t> skipped_;      ///< ascending

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "tests/sim/memory_id_run.hpp"
+
 namespace weir::broker::test {
 
 raft::Bytes bytes_of(const Request& request) {
@@ -82,13 +84,19 @@ Applied Applying::apply(raft::Entry entry) {
   entry.index = raft::Index{log.size() + 1};
   log.push_back(entry);
   const auto subject = decoded(entry);
-  const auto allowed = state.lookups(*subject);
-  Applied applied = state.apply(subject, [&](raft::Index index) {
-    if (std::ranges::find(allowed, index) == allowed.end()) {
-      throw std::runtime_error("entry " + std::to_string(index.value) + " was not among the look-ups");
-    }
-    return decoded(log[index.value - 1]);
-  });
+  RunPlaces places;
+  const auto keys = state.lookups(*subject, places).keys;
+  add_places(keys, sim::find_all(state.ids().runs(), keys), places);
+  const auto allowed = state.lookups(*subject, places).entries;
+  Applied applied = state.apply(
+      subject,
+      [&](raft::Index index) {
+        if (std::ranges::find(allowed, index) == allowed.end()) {
+          throw std::runtime_error("entry " + std::to_string(index.value) + " was not among the look-ups");
+        }
+        return decoded(log[index.value - 1]);
+      },
+      places);
   digest.applied(*subject, applied, state);
   return applied;
 }

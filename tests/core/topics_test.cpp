@@ -140,7 +140,7 @@ TEST_F(Topics, WhatLiesBeforeTheWindowIsNotLookedUp) {
     EXPECT_EQ(store("a", 2'000 + i * 20), std::to_string(i) + "@" + std::to_string(i + 1));
   }
   const auto next = decoded(publish_entry(log.log.size() + 1, {{.events = {{.id = "a"}}}}, 2'985));
-  EXPECT_EQ(log.state.lookups(*next), std::vector{raft::Index{51}});
+  EXPECT_EQ(log.state.lookups(*next).entries, std::vector{raft::Index{51}});
 }
 
 TEST_F(Topics, LimitsOfTheirOwnTakeTheBrokersPlace) {

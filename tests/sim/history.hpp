@@ -27,6 +27,9 @@ struct Coverage {
   std::uint64_t messages_doubled = 0;
   std::uint64_t messages_overtaken = 0;
   std::uint64_t checkpoints = 0;
+  std::uint64_t id_moves = 0;
+  std::uint64_t failed_id_moves = 0;
+  std::uint64_t ids_in_runs = 0;  ///< found there
   std::uint64_t failed_saves = 0;
   std::uint64_t log_drops = 0;
   std::uint64_t snapshot_pieces = 0;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "tests/sim/memory_id_run.hpp"
 
 namespace weir::sim {
 
@@ -196,6 +197,30 @@ void SimDiskThread::read(raft::Index first, raft::Index last, std::size_t bytes_
 
 void SimDiskThread::checkpoint(raft::Index index, CheckpointDone done) {
   answer_later<storage::Checkpoint>([index](SimLogStore& store) { return store.checkpoint(index); }, std::move(done));
+}
+
+void SimDiskThread::move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) {
+  const bool fails = !calm_ && dice_.chance(1, 25);
+  answer_later<storage::IdRuns>(
+      [up_to, fails, ids_of = std::move(ids_of),
+       moved = hooks_.moved_ids](SimLogStore& store) -> std::expected<storage::IdRuns, storage::Error> {
+        auto runs = fails ? std::unexpected(storage::Error{storage::Errc::disk_full, "no room"})
+                          : store.move_ids(up_to, ids_of);
+        moved(runs);
+        return runs;
+      },
+      std::move(done));
+}
+
+void SimDiskThread::find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) {
+  answer_later<std::vector<storage::KeyedPlace>>(
+      [runs = std::move(runs), keys = std::move(keys),
+       asked = hooks_.asked_runs](SimLogStore&) -> std::expected<std::vector<storage::KeyedPlace>, storage::Error> {
+        auto found = find_all(runs, keys);
+        asked(found.size());
+        return found;
+      },
+      std::move(done));
 }
 
 void SimDiskThread::read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max,

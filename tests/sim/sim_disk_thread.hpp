@@ -33,6 +33,10 @@ class SimDiskThread final : public broker::Disk {
     std::function<void(const std::expected<void, storage::Error>&)> saved;
     /// A piece of a snapshot was stored, or was not in order.
     std::function<void(const std::expected<storage::PieceAnswer, storage::Error>&)> received;
+    /// Ids went into runs, or could not.
+    std::function<void(const std::expected<storage::IdRuns, storage::Error>&)> moved_ids;
+    /// Runs were asked for ids, and had so many.
+    std::function<void(std::size_t found)> asked_runs;
     std::function<std::uint64_t()> steady_us;
   };
 
@@ -43,6 +47,9 @@ class SimDiskThread final : public broker::Disk {
   void save(storage::Checkpoint checkpoint, WriteDone done) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return store_.checkpoints(); }
   void checkpoint(raft::Index index, CheckpointDone done) override;
+  [[nodiscard]] storage::IdRuns id_runs() const override { return store_.id_runs(); }
+  void move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) override;
+  void find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) override;
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
