@@ -69,6 +69,13 @@ std::vector<raft::Index> StateMachine::lookups(const DecodedEntry& entry) const 
       }
     }
   };
+  if (entry.command == raft::Command::batch) {
+    for (std::uint32_t i = 0; i < entry.publish()->request_count(); ++i) {
+      if (const auto key = entry.publish()->request(i).request_id; !key.empty()) {
+        add(batch_key_hash(key), {});
+      }
+    }
+  }
   if (const auto* events = entry.publish()) {
     const auto hashes = id_hashes(*events);
     for (std::uint32_t i = 0; i < events->event_count(); ++i) {
@@ -104,6 +111,10 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
   } else if (const auto* changes = entry->topic()) {
     for (const auto& topic_change : changes->changes) {
       applied.outcomes.push_back(change(topic_change));
+    }
+  } else if (const auto* group_changes = entry->group()) {
+    for (const auto& group_change : group_changes->changes) {
+      applied.outcomes.push_back(change(group_change));
     }
   } else if (const auto* config = std::get_if<wire::ConfigEntry>(&entry->content)) {
     applied.config = *config;
