@@ -33,16 +33,38 @@ asio::awaitable<wire::Outcome> Gateway::change_topic(wire::TopicChange change, s
   });
 }
 
-void Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
-                      std::move_only_function<void(wire::Outcome)> done) {
-  asio::post(core_, [&node = node_, request = std::move(request), timeout_ms, reply_on = std::move(reply_on),
-                     done = std::move(done)]() mutable {
-    node.publish(std::move(request), timeout_ms,
-                 [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
-                   asio::post(reply_on, [done = std::move(done), outcome = std::move(outcome)]() mutable {
-                     done(std::move(outcome));
-                   });
-                 });
+asio::awaitable<wire::Outcome> Gateway::change_group(wire::GroupChange change, std::uint32_t timeout_ms) {
+  return hop_and_wait<wire::Outcome>(core_, [&node = node_, change = std::move(change), timeout_ms](auto done) mutable {
+    node.change_group(std::move(change), timeout_ms, std::move(done));
+  });
+}
+
+namespace {
+
+using Done = std::move_only_function<void(wire::Outcome)>;
+
+/// `done`, but on `reply_on`.
+Done posted(asio::any_io_executor reply_on, Done done) {
+  return [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
+    asio::post(reply_on,
+               [done = std::move(done), outcome = std::move(outcome)]() mutable { done(std::move(outcome)); });
+  };
+}
+
+}  // namespace
+
+void Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms, asio::any_io_executor reply_on, Done done) {
+  asio::post(core_, [&node = node_, request = std::move(request), timeout_ms,
+                     done = posted(std::move(reply_on), std::move(done))]() mutable {
+    node.publish(std::move(request), timeout_ms, std::move(done));
+  });
+}
+
+void Gateway::change_group(wire::GroupChange change, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
+                           Done done) {
+  asio::post(core_, [&node = node_, change = std::move(change), timeout_ms,
+                     done = posted(std::move(reply_on), std::move(done))]() mutable {
+    node.change_group(std::move(change), timeout_ms, std::move(done));
   });
 }
 
@@ -144,6 +166,14 @@ asio::awaitable<Counters> Gateway::counters() {
 
 asio::awaitable<std::vector<TopicInfo>> Gateway::topics() {
   return hop<std::vector<TopicInfo>>(core_, [&node = node_] { return node.topics(); });
+}
+
+asio::awaitable<std::optional<GroupInfo>> Gateway::group(std::string name) {
+  return hop<std::optional<GroupInfo>>(core_, [&node = node_, name = std::move(name)] { return node.group(name); });
+}
+
+asio::awaitable<std::vector<GroupInfo>> Gateway::groups() {
+  return hop<std::vector<GroupInfo>>(core_, [&node = node_] { return node.groups(); });
 }
 
 asio::awaitable<std::expected<LogOutline, ReadError>> Gateway::log_outline(raft::Index from, std::uint32_t limit) {

@@ -25,9 +25,12 @@ class Gateway {
   boost::asio::awaitable<wire::Outcome> publish(raft::Bytes request, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> claim(wire::Claim claim, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> change_topic(wire::TopicChange change, std::uint32_t timeout_ms);
+  boost::asio::awaitable<wire::Outcome> change_group(wire::GroupChange change, std::uint32_t timeout_ms);
   /// For pipelined writers (WebSocket): no coroutine per request. `done` runs on `reply_on`.
   void publish(raft::Bytes request, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
                std::move_only_function<void(wire::Outcome)> done);
+  void change_group(wire::GroupChange change, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
+                    std::move_only_function<void(wire::Outcome)> done);
 
   boost::asio::awaitable<std::expected<ReadStart, StartError>> start_read(std::shared_ptr<const Selector> selector,
                                                                           From from);
@@ -52,6 +55,8 @@ class Gateway {
   boost::asio::awaitable<NodeStatus> status();
   boost::asio::awaitable<Counters> counters();
   boost::asio::awaitable<std::vector<TopicInfo>> topics();
+  boost::asio::awaitable<std::optional<GroupInfo>> group(std::string name);
+  boost::asio::awaitable<std::vector<GroupInfo>> groups();
   boost::asio::awaitable<std::expected<LogOutline, ReadError>> log_outline(raft::Index from, std::uint32_t limit);
 
  private:

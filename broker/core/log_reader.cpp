@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <ranges>
+#include <span>
 #include <utility>
 
 #include "raft/check.hpp"
@@ -157,6 +158,7 @@ std::expected<ReadStart, StartError> LogReader::start(const Selector& selector, 
       return std::unexpected(StartError::beyond_log);
     }
     start.state.after = cursor->position;
+    start.state.gap_told = cursor->gap_told;
     return start;
   }
   // A cursor says what was seen, an offset what is wanted. Who asks for less does not miss what is gone.
@@ -247,6 +249,25 @@ std::optional<RemovedRange> LogReader::removed_under(const BatchRead& read) cons
 
 bool LogReader::has_events(const Selector& selector, raft::Position after) const {
   return state_.events().next(matching(selector), std::max(after, state_.removed_to())).has_value();
+}
+
+std::uint64_t LogReader::count_after(const Selector& selector, raft::Position position) const {
+  std::uint64_t count = 0;
+  for (const raft::TopicId topic : matching(selector)) {
+    const auto row = state_.events().next(std::span(&topic, 1), std::max(position, state_.removed_to()));
+    if (!row) {
+      continue;
+    }
+    const auto part = std::ranges::find(row->topics, topic, &storage::TopicPart::topic);
+    raft::Offset begin = part->first_offset;
+    if (row->first_position + part->last <= position) {
+      begin = begin + part->count;
+    } else if (row->first_position <= position && row->topics.size() == 1) {
+      begin = begin + (position - row->first_position + 1);
+    }
+    count += state_.events().next_offset(topic) - std::max(begin, state_.first_offset(topic));
+  }
+  return count;
 }
 
 void LogReader::read(const Selector& selector, ReadState from, ReadLimits limits, BatchDone done) {

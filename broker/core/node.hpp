@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/group_info.hpp"
 #include "broker/core/membership.hpp"
 #include "broker/core/ports.hpp"
 #include "broker/core/reading.hpp"
@@ -119,6 +120,9 @@ class Node {
   void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
   /// Creates a topic, changes its settings or removes it (docs/decisions/0016).
   void change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done);
+  /// Makes, sets or removes a group, claims for it or commits (docs/decisions/0019). A claim is of a range that was
+  /// read before: refused as moved_on if that is not what group() would name by now.
+  void change_group(wire::GroupChange change, std::uint32_t timeout_ms, OutcomeDone done);
 
   // --- reading (this node's applied prefix)
   [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
@@ -154,6 +158,8 @@ class Node {
   [[nodiscard]] Counters counters() const;
   [[nodiscard]] std::vector<TopicInfo> topics() const;
   [[nodiscard]] std::optional<TopicInfo> topic(std::string_view name) const;
+  [[nodiscard]] std::optional<GroupInfo> group(std::string_view name) const;
+  [[nodiscard]] std::vector<GroupInfo> groups() const;
   /// At most `limit` (<= 1000) entries from `from` on; from 0 = the last `limit`.
   void log_outline(raft::Index from, std::uint32_t limit,
                    std::move_only_function<void(std::expected<LogOutline, ReadError>)> done);

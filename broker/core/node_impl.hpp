@@ -54,6 +54,11 @@ class Node::Impl {
   void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
   void change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done);
 
+  // --- groups (node_groups.cpp)
+  void change_group(wire::GroupChange change, std::uint32_t timeout_ms, OutcomeDone done);
+  [[nodiscard]] std::optional<GroupInfo> group(std::string_view name) const;
+  [[nodiscard]] std::vector<GroupInfo> groups() const;
+
   // --- reading (node_reads.cpp)
   [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
   void read(const Selector& selector, ReadState from, ReadLimits limits,
@@ -209,6 +214,8 @@ class Node::Impl {
   /// Leader: topics are not created by publishing, and this is one that would.
   [[nodiscard]] std::optional<wire::Refused> refuse_unknown_topic(const WriteJob& job) const;
   [[nodiscard]] Repeatable repeatable(const WriteRequest& request) const;
+
+  [[nodiscard]] GroupInfo describe(std::string name, const Group& group) const;
 
   void answer_applied_waits();
   [[nodiscard]] LogOutline outline(const std::vector<raft::Entry>& entries) const;

@@ -284,10 +284,11 @@ void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {
   const auto malformed = [&answer](const std::string& why) {
     answer(wire::Refused{.kind = wire::RefusalKind::malformed, .event = 0, .offset = {}, .detail = why});
   };
-  if (forward.command == raft::Command::publish) {
+  if (forward.command == raft::Command::publish || forward.command == raft::Command::batch) {
     auto request = wire::PublishView::verify(std::move(forward.request));
-    if (!request || request->request_count() != 1) {
-      malformed(request ? "a forwarded write must be one request" : request.error().text);
+    const bool is_batch = forward.command == raft::Command::batch;
+    if (!request || request->request_count() != 1 || request->is_batch() != is_batch) {
+      malformed(request ? "a forwarded write must be one request of its kind" : request.error().text);
       return;
     }
     accept(*std::move(request), Origin::forwarded, forward.timeout_ms, std::move(answer));
@@ -305,8 +306,15 @@ void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {
       return;
     }
     accept(std::move(entry->changes.front()), Origin::forwarded, forward.timeout_ms, std::move(answer));
+  } else if (forward.command == raft::Command::group) {
+    auto entry = wire::decode_group(forward.request);
+    if (!entry || entry->changes.size() != 1) {
+      malformed(entry ? "a forwarded change must be of one group" : entry.error().text);
+      return;
+    }
+    accept(std::move(entry->changes.front()), Origin::forwarded, forward.timeout_ms, std::move(answer));
   } else {
-    malformed("only publishes, claims and changes of topics are forwarded");
+    malformed("only publishes, claims and changes of topics and groups are forwarded");
   }
 }
 

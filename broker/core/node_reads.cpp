@@ -177,6 +177,15 @@ void Node::Impl::outline_events(const DecodedEntry& entry, EntryOutline& outline
     }
     return;
   }
+  if (const auto* changed = entry.group()) {
+    outline.event_count = static_cast<std::uint32_t>(changed->changes.size());
+    for (const auto& change : changed->changes) {
+      if (outline.events.size() < kOutlineEventsMax) {
+        outline.events.push_back({.topic = change.group, .id = {}, .offset = std::nullopt, .duplicate = false});
+      }
+    }
+    return;
+  }
   const auto* events = entry.publish();
   if (events == nullptr) {
     return;

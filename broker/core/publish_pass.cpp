@@ -13,6 +13,7 @@ StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPt
     : state_(state),
       entry_(entry),
       events_(*entry->publish()),
+      is_batch_(entry->command == raft::Command::batch),
       past_(past),
       hashes_(id_hashes(events_)),
       results_(events_.event_count()) {}
@@ -20,13 +21,17 @@ StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPt
 Applied StateMachine::PublishPass::run() {
   applied_.outcomes.reserve(events_.request_count());
   for (std::uint32_t i = 0; i < events_.request_count(); ++i) {
-    applied_.outcomes.push_back(decide(events_.request(i)));
+    applied_.outcomes.push_back(decide(i, events_.request(i)));
   }
   finish();
   return std::move(applied_);
 }
 
-wire::Outcome StateMachine::PublishPass::decide(const wire::RequestView& request) {
+wire::Outcome StateMachine::PublishPass::decide(std::uint32_t number, const wire::RequestView& request) {
+  if (auto answer = repeated(request)) {
+    skip(request);
+    return *std::move(answer);
+  }
   auto findings = check_ids(request);
   if (!findings) {
     skip(request);
@@ -40,6 +45,11 @@ wire::Outcome StateMachine::PublishPass::decide(const wire::RequestView& request
       return *std::move(refused);
     }
   }
+  if (auto refused = check_commits(request, repeat ? Groups::With::nothing_new : Groups::With::new_events)) {
+    skip(request);
+    return *std::move(refused);
+  }
+  take_effect(number, request);
   return store(request, *findings);
 }
 

@@ -19,7 +19,8 @@ namespace {
 [[nodiscard]] bool is_same_id(const DecodedEntry& entry, std::uint32_t ordinal, std::string_view topic,
                               std::string_view source, std::string_view id) {
   if (const auto* events = entry.publish()) {
-    return events->id(ordinal) == id && events->source(ordinal) == source &&
+    // A batch's key has the number of its request, and may have the same hash as an id.
+    return ordinal < events->event_count() && events->id(ordinal) == id && events->source(ordinal) == source &&
            events->topics()[events->topic_number(ordinal)] == topic;
   }
   const auto* dedup = entry.dedup();
@@ -100,6 +101,13 @@ void StateMachine::look_up(storage::IdHash hash, std::string_view topic, std::ui
 Lookups StateMachine::lookups(const DecodedEntry& entry, const RunPlaces& places) const {
   Lookups lookups;
   const std::uint64_t now_ms = std::max(time_ms_, entry.time_ms());
+  if (entry.command == raft::Command::batch) {
+    for (std::uint32_t i = 0; i < entry.publish()->request_count(); ++i) {
+      if (const auto key = entry.publish()->request(i).request_id; !key.empty()) {
+        look_up(batch_key_hash(key), {}, now_ms, places, lookups);
+      }
+    }
+  }
   if (const auto* events = entry.publish()) {
     const auto hashes = id_hashes(*events);
     for (std::uint32_t i = 0; i < events->event_count(); ++i) {
@@ -138,6 +146,10 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
   } else if (const auto* changes = entry->topic()) {
     for (const auto& topic_change : changes->changes) {
       applied.outcomes.push_back(change(topic_change));
+    }
+  } else if (const auto* group_changes = entry->group()) {
+    for (const auto& group_change : group_changes->changes) {
+      applied.outcomes.push_back(change(group_change));
     }
   } else if (const auto* config = std::get_if<wire::ConfigEntry>(&entry->content)) {
     applied.config = *config;

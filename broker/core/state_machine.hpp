@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "broker/core/decoded_entry.hpp"
+#include "broker/core/groups.hpp"
 #include "broker/core/reading.hpp"
 #include "broker/core/state_image.hpp"
 #include "storage/dedup_index.hpp"
@@ -25,7 +26,7 @@ namespace weir::broker {
 
 /// What applying one entry did.
 struct Applied {
-  std::vector<wire::Outcome> outcomes;      ///< one per request (PUBLISH), claim (DEDUP) or change (TOPIC)
+  std::vector<wire::Outcome> outcomes;      ///< one per request, claim (DEDUP) or change (TOPIC, GROUP)
   std::vector<raft::TopicId> topics;        ///< that got events
   std::uint64_t stored = 0;                 ///< events
   std::uint64_t duplicates = 0;             ///< events
@@ -111,6 +112,9 @@ class StateMachine {
   [[nodiscard]] std::size_t topic_count() const { return topics_.size(); }
   [[nodiscard]] TopicInfo topic_info(raft::TopicId topic) const;
 
+  // --- groups (state_machine_groups.cpp)
+  [[nodiscard]] const Groups& groups() const { return groups_; }
+
   /// Where this id was stored or claimed. As lookups() and apply().
   [[nodiscard]] Lookups candidates(const wire::Claim& id, const RunPlaces& places) const;
   [[nodiscard]] std::optional<wire::Claimed> find_id(const wire::Claim& id, const EntrySource& earlier,
@@ -135,6 +139,8 @@ class StateMachine {
   class PublishPass;
   friend class PublishPass;
 
+  /// Keys of batches stand among the ids, of no topic.
+  [[nodiscard]] static storage::IdHash batch_key_hash(std::string_view key);
   /// Of each event's id, by ordinal; of an event without one: nothing.
   [[nodiscard]] static std::vector<storage::IdHash> id_hashes(const wire::PublishView& events);
   /// What of the past is at hand.
@@ -150,6 +156,13 @@ class StateMachine {
                Lookups& lookups) const;
   /// The offset, position and time that the event at `place` was given.
   [[nodiscard]] wire::EventResult original(const Match& match) const;
+  /// What the `count` events from `first` on of an earlier entry were given; nothing for those it did not store.
+  [[nodiscard]] std::vector<std::optional<wire::EventResult>> originals(const DecodedEntry& entry, std::uint32_t first,
+                                                                        std::uint32_t count) const;
+  /// The batch that was stored under this key: its place names the entry and the request's number. Remembered as long
+  /// as one of its events is kept.
+  [[nodiscard]] std::optional<Match> match_batch(std::string_view key, const Past& past) const;
+  [[nodiscard]] bool is_batch_kept(const Match& match) const;
   [[nodiscard]] wire::Claimed describe(const Match& match) const;
   /// Neither retention nor the topic's window for ids has passed it.
   [[nodiscard]] bool is_kept(const Match& match) const;
@@ -178,6 +191,13 @@ class StateMachine {
   /// Adds it to `ids`, if it is of an entry that counts.
   void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind,
                   std::vector<storage::DedupIndex::Id>& ids);
+  wire::Outcome change(const wire::GroupChange& asked);
+  /// What `start` of a change stands for; nothing is changed, or the cursor lies behind the end of the log.
+  [[nodiscard]] std::expected<std::optional<Groups::Start>, wire::Refused> start_of(
+      const wire::GroupChange& asked) const;
+  /// Up to here events of topics that match were removed.
+  [[nodiscard]] raft::Position removed_of(const std::vector<std::string>& patterns) const;
+  [[nodiscard]] Groups::Now group_now() const { return {.time_ms = time_ms_, .last_position = last_position()}; }
   wire::Outcome claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const Past& past);
   raft::TopicId topic_for(std::string_view name);
 
@@ -193,6 +213,7 @@ class StateMachine {
   std::uint64_t settings_digest_ = 0;
   std::size_t removed_count_ = 0;
   std::size_t dedup_set_count_ = 0;  ///< topics that remember ids otherwise than as long as their events
+  Groups groups_;
   storage::EventIndex events_;
   storage::DedupIndex ids_;
   DeltaWriter delta_;

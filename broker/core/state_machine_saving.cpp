@@ -40,6 +40,7 @@ std::string StateMachine::save() const {
     image.number(events_.next_offset(raft::TopicId{i}).value);
     save_settings(topic, image);
   }
+  groups_.save(image);
   return image.finish(kStateMagic);
 }
 
@@ -103,7 +104,8 @@ std::expected<void, std::string> StateMachine::restore(std::string_view state) {
     topic_ids_.emplace(topic.name, raft::TopicId{topics_.size()});
     topics_.push_back(std::move(topic));
   }
-  if (!image->whole() || topic_ids_.size() != topics_.size() || first_index_ > applied_index_.next()) {
+  const bool groups_fit = image->version() < 3 || groups_.restore(*image);
+  if (!groups_fit || !image->whole() || topic_ids_.size() != topics_.size() || first_index_ > applied_index_.next()) {
     return damaged("state", "its tables do not fit together");
   }
   events_.resume(last_position, next_offsets);

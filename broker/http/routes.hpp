@@ -37,6 +37,19 @@ Answer topic_route(std::shared_ptr<Shard> shard, SharedRequest request, std::str
 Answer topic_put_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer topic_change_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer topic_remove_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+
+Answer groups_route(std::shared_ptr<Shard> shard, SharedRequest request);
+Answer group_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+/// Body {"pattern":"orders/**","cursor":"earliest"}, each if it is to be set.
+Answer group_put_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+Answer group_remove_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+/// `?topic=orders/**&max=10&lease=30s&wait=20s`
+Answer group_claim_route(std::shared_ptr<Connection> connection, SharedRequest request, std::string group);
+/// `?lease=L7&cursor=e7.90214`, or a body of these two.
+Answer group_commit_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+/// Body {"publish":[…],"commit":{…},"expect":{…}}.
+Answer batch_route(std::shared_ptr<Shard> shard, SharedRequest request);
+
 Answer cluster_route(std::shared_ptr<Shard> shard, SharedRequest request);
 /// Body {"node":"n4"}, with "action": "add" (default), "add-learner" or "promote"; "raft" and "http": where the one
 /// that is added is expected to be reached.

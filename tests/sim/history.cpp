@@ -61,7 +61,10 @@ constexpr std::array kFields{Field{"elections", &Coverage::elections},
                              Field{"gaps told", &Coverage::gaps_told},
                              Field{"reader moves", &Coverage::reader_moves},
                              Field{"linear look-ups", &Coverage::linear_lookups},
-                             Field{"linear reads", &Coverage::linear_reads}};
+                             Field{"linear reads", &Coverage::linear_reads},
+                             Field{"leases", &Coverage::leases},
+                             Field{"leases lost", &Coverage::leases_lost},
+                             Field{"commits", &Coverage::commits}};
 
 }  // namespace
 

@@ -66,6 +66,9 @@ struct Coverage {
   std::uint64_t reader_moves = 0;
   std::uint64_t linear_lookups = 0;
   std::uint64_t linear_reads = 0;
+  std::uint64_t leases = 0;
+  std::uint64_t leases_lost = 0;
+  std::uint64_t commits = 0;
 
   Coverage& operator+=(const Coverage& other);
   /// "elections 12, truncations 3, ...".
