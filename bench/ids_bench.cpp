@@ -142,7 +142,7 @@ class Bench {
 
   bool open_again() {
     const auto begin = std::chrono::steady_clock::now();
-    const auto opened = storage::IdRunFiles::find(folder_);
+    const auto opened = storage::IdRunFiles::find(folder_, raft::Index{1}, place_of(count_ - 1).log_index);
     if (!opened) {
       std::fprintf(stderr, "ids_bench: %s\n", opened.error().text.c_str());
       return false;

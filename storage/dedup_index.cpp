@@ -104,7 +104,6 @@ struct DedupIndex::Table {
   std::vector<IdPlace> elsewhere;
   std::size_t size = 0;
   IdRuns runs;
-  std::uint64_t runs_version = 0;
   raft::Index forgotten_before;
   std::size_t to_sweep = 0;    ///< shards that may hold something from before forgotten_before,
   std::size_t next_shard = 0;  ///< beginning with this one, round and round
@@ -171,16 +170,11 @@ void DedupIndex::sweep_all() {
 
 void DedupIndex::take_runs(IdRuns runs) {
   table_->runs = std::move(runs);
-  ++table_->runs_version;
   table_->to_sweep = kShards;
 }
 
 const IdRuns& DedupIndex::runs() const {
   return table_->runs;
-}
-
-std::uint64_t DedupIndex::runs_version() const {
-  return table_->runs_version;
 }
 
 bool DedupIndex::runs_may_contain(IdKey key) const {

@@ -33,8 +33,6 @@ class DedupIndex {
   /// What these hold leaves the table, part by part (sweep). Until then it is in both.
   void take_runs(IdRuns runs);
   [[nodiscard]] const IdRuns& runs() const;
-  /// Another number after each take_runs().
-  [[nodiscard]] std::uint64_t runs_version() const;
   /// A run may hold ids of this key: who wants to know must ask the disk.
   [[nodiscard]] bool runs_may_contain(IdKey key) const;
   /// Entries whose ids are in a run.

@@ -28,6 +28,7 @@ constexpr std::uint64_t kOrdinalMax = (std::uint64_t{1} << kOrdinalBits) - 1;
 static_assert(IdKey::kBits + kOrdinalBits == 64);
 /// Written, flushed and read at once: a flush of the log that comes between waits no longer than for this.
 constexpr std::size_t kPieceBlocks = 2048;
+constexpr std::size_t kVerifiedBlocks = 256;
 
 struct Record {
   std::uint64_t key_and_ordinal = 0;
@@ -122,6 +123,17 @@ class FileRun final : public IdRun {
         if (record.key_and_ordinal >= low && record.key_and_ordinal <= high)
           places.push_back(storage::place_of(record));
       }
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::expected<void, Error> verify(
+      const std::function<std::expected<void, Error>(std::size_t)>& looked_at) const override {
+    std::string bytes;
+    for (std::uint64_t block = 0; block < fences_.size(); block += kVerifiedBlocks) {
+      bytes.resize(std::min<std::uint64_t>(kVerifiedBlocks, fences_.size() - block) * kBlockBytes);
+      if (auto read = read_blocks(block, bytes); !read) return read;
+      if (auto goes_on = looked_at(bytes.size()); !goes_on) return goes_on;
     }
     return {};
   }

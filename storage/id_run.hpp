@@ -66,6 +66,11 @@ class IdRun {
   [[nodiscard]] virtual std::uint64_t disk_bytes() const { return 0; }
   /// False = it has no such id. Never waits for the disk.
   [[nodiscard]] virtual bool may_contain(IdKey key) const = 0;
+  /// Reads everything and verifies it; `looked_at` is called with the bytes of each piece, and may end it.
+  [[nodiscard]] virtual std::expected<void, Error> verify(
+      const std::function<std::expected<void, Error>(std::size_t)>& /*looked_at*/) const {
+    return {};
+  }
   /// Appends every place of this key. Reads the disk.
   [[nodiscard]] virtual std::expected<void, Error> find(IdKey key, std::vector<IdPlace>& places) const = 0;
 };

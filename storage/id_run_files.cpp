@@ -73,7 +73,8 @@ std::string IdRunFiles::path_of(raft::Index first, raft::Index last) const {
   return generation_ + "/" + id_run_file_name(first, last);
 }
 
-std::expected<std::shared_ptr<IdRunFiles>, Error> IdRunFiles::find(const std::string& generation) {
+std::expected<std::shared_ptr<IdRunFiles>, Error> IdRunFiles::find(const std::string& generation,
+                                                                   raft::Index first_needed, raft::Index last_covered) {
   static_cast<void>(unlink((generation + kBegunName).c_str()));
   const auto ranges = ranges_in(generation);
   if (!ranges) return std::unexpected(ranges.error());
@@ -81,10 +82,13 @@ std::expected<std::shared_ptr<IdRunFiles>, Error> IdRunFiles::find(const std::st
   bool is_chain = true;
   for (const Range& range : *ranges) {
     const std::string path = files->path_of(range.first, range.last);
-    const bool follows = files->runs_.empty() || files->covered().next() == range.first;
+    const bool follows = files->runs_.empty() ? range.first <= std::max(first_needed, raft::Index{1})
+                                              : files->covered().next() == range.first;
+    is_chain = is_chain && range.last <= last_covered;
     std::expected<std::shared_ptr<const IdRun>, Error> run = nullptr;
     if (is_chain && follows) run = open_id_run(path);
-    if (!run && run.error().code == Errc::io) return std::unexpected(run.error());
+    if (!run && run.error().code != Errc::damaged && run.error().code != Errc::version)
+      return std::unexpected(run.error());
     const bool is_its_name = run && *run && (*run)->first_index() == range.first && (*run)->last_index() == range.last;
     if (is_its_name) {
       files->runs_.push_back(*std::move(run));
@@ -131,7 +135,8 @@ std::expected<void, Error> IdRunFiles::add(raft::Index last, std::vector<KeyedPl
   IdRuns more = runs();
   more.push_back(*std::move(run));
   publish(std::move(more));
-  return merge_last(first_needed);
+  static_cast<void>(merge_last(first_needed));
+  return {};
 }
 
 std::expected<void, Error> IdRunFiles::merge_last(raft::Index first_needed) {

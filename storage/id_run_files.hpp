@@ -22,8 +22,11 @@ class IdRunFiles {
   /// size, and a look-up asks a handful of filters.
   static constexpr std::size_t kFanIn = 4;
 
-  /// Opens what there is.
-  [[nodiscard]] static std::expected<std::shared_ptr<IdRunFiles>, Error> find(const std::string& generation);
+  /// Opens what there is, if it is of entries that the log still needs, from `first_needed` on, and that checkpoints
+  /// cover, up to `last_covered`.
+  [[nodiscard]] static std::expected<std::shared_ptr<IdRunFiles>, Error> find(const std::string& generation,
+                                                                              raft::Index first_needed,
+                                                                              raft::Index last_covered);
 
   explicit IdRunFiles(std::string generation) : generation_(std::move(generation)) {}
 
@@ -31,7 +34,8 @@ class IdRunFiles {
   /// The last entry whose ids are in a run; 0 = none is.
   [[nodiscard]] raft::Index covered() const;
   /// The ids of entries [covered() + 1, last], which it sorts. Durable on return. Runs become one as kFanIn says; what
-  /// is of entries before `first_needed` is left out of that. An error leaves the runs as they were.
+  /// is of entries before `first_needed` is left out of that; where it fails there are more runs until the next time.
+  /// An error leaves the runs as they were.
   [[nodiscard]] std::expected<void, Error> add(raft::Index last, std::vector<KeyedPlace>& ids,
                                                raft::Index first_needed);
   /// Those whose entries all are before `index` go.

@@ -163,7 +163,8 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open_folder(co
 
   auto checkpoints = find_checkpoints(generation, state->segments(), *log);
   if (!checkpoints) return std::unexpected(std::move(checkpoints.error()));
-  auto id_runs = IdRunFiles::find(generation);
+  const raft::Index covered = checkpoints->empty() ? raft::Index{} : checkpoints->back().index;
+  auto id_runs = IdRunFiles::find(generation, state->segments().front().first_index, covered);
   if (!id_runs) return std::unexpected(std::move(id_runs.error()));
   auto opened = open_segments(generation, state->segments(), log->heads, options);
   if (!opened) return std::unexpected(std::move(opened.error()));

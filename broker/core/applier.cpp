@@ -112,10 +112,10 @@ void Applier::take(const std::vector<raft::Entry>& entries) {
 }
 
 bool Applier::look_up(const DecodedEntry& entry) {
-  if (runs_version_ != state_.ids().runs_version()) {
+  if (runs_ != state_.ids().runs()) {
     // Ids have moved out of the table since the runs were asked.
     places_at_hand_.clear();
-    runs_version_ = state_.ids().runs_version();
+    runs_ = state_.ids().runs();
   }
   auto [keys, entries] = state_.lookups(entry, places_at_hand_);
   if (!keys.empty()) {
@@ -138,7 +138,7 @@ void Applier::ask_runs(std::vector<storage::IdKey> keys) {
   ++reads_;
   auto asked = keys;
   disk_.find_ids(state_.ids().runs(), std::move(keys),
-                 [self = std::weak_ptr(self_), pauses = pauses_, version = runs_version_,
+                 [self = std::weak_ptr(self_), pauses = pauses_, asked_of = runs_,
                   asked = std::move(asked)](std::expected<std::vector<storage::KeyedPlace>, storage::Error> found) {
                    const auto alive = self.lock();
                    if (!alive || (*alive)->pauses_ != pauses) {
@@ -150,7 +150,7 @@ void Applier::ask_runs(std::vector<storage::IdKey> keys) {
                      applier.fail(found.error());
                      return;
                    }
-                   if (version == applier.runs_version_) {
+                   if (asked_of == applier.runs_) {
                      add_places(asked, *found, applier.places_at_hand_);
                    }
                    applier.pump();

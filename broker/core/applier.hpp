@@ -68,8 +68,8 @@ class Applier {
   raft::Entry config_;
   /// Earlier entries held for the front of the queue.
   std::unordered_map<raft::Index, DecodedEntryPtr> at_hand_;
-  RunPlaces places_at_hand_;  ///< for the same entry, of the runs of this version
-  std::uint64_t runs_version_ = 0;
+  RunPlaces places_at_hand_;  ///< for the same entry, of these runs
+  storage::IdRuns runs_;
   std::size_t reads_ = 0;     ///< disk reads under way; while there are any, pump() does nothing
   std::uint64_t pauses_ = 0;  ///< so many so far: a read from before the latest is of no use
   bool paused_ = false;

@@ -113,8 +113,8 @@ void LogReader::BatchRead::take_event(const std::shared_ptr<const wire::PublishV
 struct LogReader::IdRead {
   wire::Claim id;
   std::unordered_map<raft::Index, DecodedEntryPtr> at_hand;
-  RunPlaces places;  ///< of the runs of this version
-  std::uint64_t runs_version = 0;
+  RunPlaces places;  ///< of these runs
+  storage::IdRuns runs;
   IdDone done;
 };
 
@@ -357,9 +357,9 @@ void LogReader::find_id(wire::Claim id, IdDone done) {
 
 void LogReader::go_on(std::shared_ptr<IdRead> read) {
   // Asked anew each time: while an entry was on its way from the disk, others were applied.
-  if (read->runs_version != state_.ids().runs_version()) {
+  if (read->runs != state_.ids().runs()) {
     read->places.clear();
-    read->runs_version = state_.ids().runs_version();
+    read->runs = state_.ids().runs();
   }
   auto [keys, entries] = state_.candidates(read->id, read->places);
   if (!keys.empty()) {

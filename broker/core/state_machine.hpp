@@ -34,7 +34,7 @@ struct Applied {
 };
 
 /// What the runs on disk hold of ids that were asked for: by key, of one without a place an empty list. Good as long as
-/// the runs are those that were asked (DedupIndex::runs_version).
+/// the runs are those that were asked.
 using RunPlaces = std::map<storage::IdKey, std::vector<storage::IdPlace>>;
 
 /// The answer to `keys`, put to what is known.

@@ -186,8 +186,8 @@ TEST(IdFilter, SeldomSeesWhatIsNotThere) {
 class IdRunFilesTest : public testing::Test {
  protected:
   IdRunFilesTest() { std::filesystem::create_directory(generation_); }
-  void reopen() {
-    auto opened = IdRunFiles::find(generation_);
+  void reopen(std::uint64_t first_needed = 1, std::uint64_t last_covered = 1'000) {
+    auto opened = IdRunFiles::find(generation_, Index{first_needed}, Index{last_covered});
     ASSERT_TRUE(opened.has_value()) << opened.error().text;
     files_ = *std::move(opened);
   }
@@ -248,7 +248,7 @@ TEST_F(IdRunFilesTest, ThoseThatRetentionHasPassedGo) {
   EXPECT_THAT(files_->runs(), SizeIs(1));
   EXPECT_THAT(names(), SizeIs(1));
   add(40);
-  reopen();
+  reopen(21);
   expect_all(21, 40);
   EXPECT_EQ(files_->covered(), Index{40});
 }
@@ -263,6 +263,34 @@ TEST_F(IdRunFilesTest, WhatACrashLeavesIsTidiedUp) {
   reopen();
   EXPECT_THAT(names(), ElementsAre(id_run_file_name(Index{1}, Index{20})));
   expect_all(1, 20);
+}
+
+TEST_F(IdRunFilesTest, WithoutTheOldestAllAreMadeAgain) {
+  reopen();
+  add(10);
+  add(20);
+  std::filesystem::remove(generation_ + "/" + id_run_file_name(Index{1}, Index{10}));
+  reopen();
+  EXPECT_EQ(files_->covered(), Index{}) << "else what is missing would stay in memory for good";
+  EXPECT_THAT(names(), IsEmpty());
+}
+
+TEST_F(IdRunFilesTest, OfEntriesThatNoCheckpointCoversThereIsNone) {
+  reopen();
+  add(10);
+  add(20);
+  reopen(1, 15);
+  EXPECT_EQ(files_->covered(), Index{10}) << "they are applied again, and would find themselves";
+  EXPECT_THAT(names(), SizeIs(1));
+}
+
+TEST_F(IdRunFilesTest, AMergeThatFailsHidesNothing) {
+  reopen();
+  add(10);
+  poke(generation_ + "/" + id_run_file_name(Index{1}, Index{10}), 4096 + 100, "x");
+  for (std::uint64_t last = 20; last <= 60; last += 10) add(last);
+  EXPECT_EQ(files_->covered(), Index{60});
+  EXPECT_THAT(files_->runs(), SizeIs(6));
 }
 
 TEST_F(IdRunFilesTest, FAULTS44_FromOneThatIsDamagedOnTheyAreRemovedAndMadeAgain) {
