@@ -13,8 +13,9 @@
 namespace weir::storage {
 namespace {
 
-/// Snapshots that can be gone on with at the same time: one for each follower that is helped and a little more.
-constexpr std::size_t kSendingMax = 4;
+/// Snapshots that can be gone on with at the same time: one for each follower that is helped, for each backup, and a
+/// little more.
+constexpr std::size_t kSendingMax = 6;
 /// A follower that has not asked for so long begins anew.
 constexpr std::chrono::seconds kSendingIdle{60};
 

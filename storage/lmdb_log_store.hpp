@@ -124,6 +124,11 @@ class LmdbLogStore final : public LogStore {
   /// This node has again what its cluster has: what was left aside is removed in the background. The writing thread.
   [[nodiscard]] std::expected<void, Error> forget_damage();
 
+  /// The log goes on as another cluster's: with `config`, the CONFIG entry behind the last one, in a term above all
+  /// before. At once or, after a crash, not at all. Errors as append(). The writing thread, while no node uses the
+  /// store (`weir restore`, `weir recover`).
+  [[nodiscard]] std::expected<void, Error> begin_life(std::string_view cluster_id, const raft::Entry& config);
+
   /// The files of the log, oldest first. From any thread.
   [[nodiscard]] std::vector<std::string> segment_paths() const;
   /// Of those that are written to no more: what each has of the log ends before the next one's first entry. From any
@@ -176,7 +181,9 @@ class LmdbLogStore final : public LogStore {
   /// From now on the writer's variables speak of this segment.
   void enter(const SegmentPtr& segment);
   /// The log consists of the segments before `fresh` and of it: durable, and seen by readers.
-  [[nodiscard]] Done commit(const SegmentPtr& fresh, const raft::HardState& hard_state);
+  /// With `cluster_id`, if it is not empty, as of another cluster.
+  [[nodiscard]] Done commit(const SegmentPtr& fresh, const raft::HardState& hard_state,
+                            std::string_view cluster_id = {});
   void publish(Segments segments);
   void remove_files(const Segments& dropped);
 

@@ -117,8 +117,8 @@ std::string BackupWriter::frame(std::uint32_t kind, std::string_view payload) {
 
 std::string BackupWriter::head(const BackupHead& head) {
   std::string payload;
-  for (const std::string_view text : {std::string_view(head.cluster_id), std::string_view(head.epoch),
-                                      std::string_view(head.node)})
+  for (const std::string_view text :
+       {std::string_view(head.cluster_id), std::string_view(head.epoch), std::string_view(head.node)})
     put_text(payload, text);
   for (const std::uint64_t number : {head.index.value, head.term.value, head.time_ms, head.position.value, head.events,
                                      head.topics, head.ids, head.digest})
@@ -175,8 +175,9 @@ std::expected<std::optional<BackupPart>, Error> BackupReader::next() {
   if (rest.size() - kFrameHeadBytes < size) return std::nullopt;
   const std::string_view payload = rest.substr(kFrameHeadBytes, size);
   if (frame_checksum(checksum_, kind, payload) != checksum)
-    return std::unexpected(Error{Errc::bad_checksum, "the backup does not match its checksum: bytes were changed or "
-                                                     "lost; do not use it, take another one"});
+    return std::unexpected(Error{Errc::bad_checksum,
+                                 "the backup does not match its checksum: bytes were changed or "
+                                 "lost; do not use it, take another one"});
   auto part = take(kind, payload);
   if (!part) return std::unexpected(std::move(part.error()));
   checksum_ = checksum;

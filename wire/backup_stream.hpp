@@ -27,9 +27,9 @@ inline constexpr std::size_t kBackupFrameBytesMax = std::size_t{17} << 20U;
 struct BackupHead {
   std::string cluster_id;
   std::string epoch;
-  std::string node;   ///< that wrote it
-  raft::Index index;  ///< the last entry it holds
-  raft::Term term;    ///< of that entry
+  std::string node;           ///< that wrote it
+  raft::Index index;          ///< the last entry it holds
+  raft::Term term;            ///< of that entry
   std::uint64_t time_ms = 0;  ///< log time
   raft::Position position;
   std::uint64_t events = 0;  ///< that are retained

@@ -122,6 +122,7 @@ Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match matc
     case Route::websocket:
       return upgrade_required();
     case Route::read:
+    case Route::backup:
     case Route::none:
       break;
   }
@@ -133,6 +134,8 @@ asio::awaitable<std::optional<Response>> dispatch(SharedConnection connection, S
   std::optional<Response> response;
   if (match.route == Route::read) {
     response = co_await read_route(connection, request, match.name);
+  } else if (match.route == Route::backup) {
+    response = co_await backup_route(connection, request);
   } else {
     response = co_await answer_of(connection->shard_ptr(), request, match);
   }

@@ -148,7 +148,8 @@ TEST(BackupStream, WhatMakesNoBackupIsRefusedWhateverItsChecksums) {
     return writer.entries(Entries{make_entry(2, 1, raft::Command::noop, "")});
   })) << "a hole";
   EXPECT_TRUE(refused([](BackupWriter& writer) {
-    return writer.entries(Entries{make_entry(1, 3, raft::Command::noop, ""), make_entry(2, 2, raft::Command::noop, "")});
+    return writer.entries(
+        Entries{make_entry(1, 3, raft::Command::noop, ""), make_entry(2, 2, raft::Command::noop, "")});
   })) << "a term that falls";
   EXPECT_TRUE(refused([](BackupWriter& writer) {
     auto entry = make_entry(1, 1, raft::Command::publish, "event");
