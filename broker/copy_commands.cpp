@@ -7,6 +7,8 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -25,6 +27,7 @@ namespace {
 
 /// API §9.
 constexpr int kRefused = 1;
+constexpr std::chrono::seconds kProgressEvery{1};
 
 void say(std::FILE* stream, const std::string& line) {
   static_cast<void>(std::fputs((line + "\n").c_str(), stream));
@@ -65,7 +68,7 @@ class Input {
   Input(const Input&) = delete;
   Input& operator=(const Input&) = delete;
 
-  [[nodiscard]] std::expected<std::string, storage::Error> read(std::size_t bytes_max) const {
+  [[nodiscard]] std::expected<std::string, storage::Error> read(std::size_t bytes_max) {
     std::string bytes(bytes_max, '\0');
     ssize_t count = -1;
     do {
@@ -74,13 +77,24 @@ class Input {
     if (count < 0)
       return std::unexpected(storage::Error{storage::Errc::io, name_ + ": " + std::system_category().message(errno)});
     bytes.resize(static_cast<std::size_t>(count));
+    bytes_ += bytes.size();
+    show();
     return bytes;
   }
 
  private:
+  void show() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_ || ::isatty(STDERR_FILENO) != 1) return;
+    next_ = now + kProgressEvery;
+    static_cast<void>(std::fprintf(stderr, "\r%llu MiB restored\r", static_cast<unsigned long long>(bytes_ >> 20U)));
+  }
+
   const std::string name_;
   const int descriptor_;
   const bool owned_;
+  std::uint64_t bytes_ = 0;
+  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + kProgressEvery;
 };
 
 /// Loaded as for `weir serve`, so that what is no name for a node there is none here.
@@ -101,7 +115,7 @@ struct Arguments {
 };
 
 void restore(const std::string& file, RestoreOptions options, const std::function<void(int exit_code)>& report) {
-  const Input input(file);
+  Input input(file);
   options.begun = [](const wire::BackupHead& head) {
     say(stderr, "a backup of cluster " + head.cluster_id + ", written by " + head.node + " at position " +
                     std::to_string(head.position.value) + ", its newest event of " + http::format_time(head.time_ms));

@@ -225,6 +225,10 @@ std::expected<NewLife, storage::Error> recover_folder(const std::string& folder,
                                                                   : "this node was in no cluster yet") +
                                              ": there is nothing to recover here; take another node's folder");
   }
+  // A start believes the seals of what it verified once. What may be all that is left is looked at to the last byte.
+  if (auto whole = storage::check_folder(folder, [](const std::string& /*line*/) {}); !whole) {
+    return std::unexpected(std::move(whole.error()));
+  }
   auto store = storage::LmdbLogStore::open({.folder = folder, .node_name = identity->node});
   if (!store) {
     return std::unexpected(std::move(store.error()));

@@ -126,8 +126,7 @@ void LmdbLogStore::enter(const SegmentPtr& segment) {
   chain_.checksum = head_.previous_checksum;
 }
 
-std::expected<void, Error> LmdbLogStore::commit(const SegmentPtr& fresh, const raft::HardState& hard_state,
-                                                std::string_view cluster_id) {
+std::expected<void, Error> LmdbLogStore::commit(const SegmentPtr& fresh, const raft::HardState& hard_state) {
   const auto chain = segments();
   Segments kept;
   Segments dropped;
@@ -138,9 +137,7 @@ std::expected<void, Error> LmdbLogStore::commit(const SegmentPtr& fresh, const r
     if (stays) records.push_back(segment->record);
   }
   records.push_back(fresh->record);
-  auto saved =
-      cluster_id.empty() ? state_.save(hard_state, records) : state_.save_life(cluster_id, hard_state, records);
-  if (!saved) return saved;
+  if (auto saved = state_.save(hard_state, records); !saved) return saved;
   if (!kept.empty() && kept.back() == chain->back()) {
     auto reopened = open_rolled_segment(*folder_.generation(), kept.back()->record, kept.back()->head);
     if (!reopened) return std::unexpected(std::move(reopened.error()));

@@ -125,8 +125,8 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] std::expected<void, Error> forget_damage();
 
   /// The log goes on as another cluster's: with `config`, the CONFIG entry behind the last one, in a term above all
-  /// before. At once or, after a crash, not at all. Errors as append(). The writing thread, while no node uses the
-  /// store (`weir restore`, `weir recover`).
+  /// before; only then has the folder the cluster's id. In between no node starts with it, and this can be done again.
+  /// Errors as append(). The writing thread, while no node uses the store (`weir restore`, `weir recover`).
   [[nodiscard]] std::expected<void, Error> begin_life(std::string_view cluster_id, const raft::Entry& config);
 
   /// The files of the log, oldest first. From any thread.
@@ -181,9 +181,7 @@ class LmdbLogStore final : public LogStore {
   /// From now on the writer's variables speak of this segment.
   void enter(const SegmentPtr& segment);
   /// The log consists of the segments before `fresh` and of it: durable, and seen by readers.
-  /// With `cluster_id`, if it is not empty, as of another cluster.
-  [[nodiscard]] Done commit(const SegmentPtr& fresh, const raft::HardState& hard_state,
-                            std::string_view cluster_id = {});
+  [[nodiscard]] Done commit(const SegmentPtr& fresh, const raft::HardState& hard_state);
   void publish(Segments segments);
   void remove_files(const Segments& dropped);
 

@@ -93,13 +93,6 @@ std::expected<void, Error> StateFile::save_founding(std::string_view cluster_id,
   return write(identity, hard_state, segments_);
 }
 
-std::expected<void, Error> StateFile::save_life(std::string_view cluster_id, const raft::HardState& hard_state,
-                                                const std::vector<SegmentRecord>& segments) {
-  Identity identity = identity_;
-  identity.cluster_id = cluster_id;
-  return write(identity, hard_state, segments);
-}
-
 // The list is written when it changes: 16 bytes for each segment would weigh on every vote.
 std::expected<void, Error> StateFile::write(const Identity& identity, const raft::HardState& hard_state,
                                             const std::vector<SegmentRecord>& segments) {

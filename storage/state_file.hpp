@@ -42,9 +42,6 @@ class StateFile {
   /// The node is a member of this cluster from now on: id and hard state in one commit.
   [[nodiscard]] std::expected<void, Error> save_founding(std::string_view cluster_id,
                                                          const raft::HardState& hard_state);
-  /// The log, which consists of these segments, is another cluster's from now on: all in one commit.
-  [[nodiscard]] std::expected<void, Error> save_life(std::string_view cluster_id, const raft::HardState& hard_state,
-                                                     const std::vector<SegmentRecord>& segments);
 
  private:
   explicit StateFile(Env env) : env_(std::move(env)) {}

@@ -173,6 +173,11 @@ void Node::Impl::tell_founded() {
 
 void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
   cluster_ = std::move(config);
+  if (cluster_->cluster_id != identity_.cluster_id && is_member()) {
+    fail("this folder is of cluster " + identity_.cluster_id + ", and its log of " + cluster_->cluster_id +
+         ": weir recover did not come to its end; run it again");
+    return;
+  }
   replica_ = std::make_unique<Replica>(raft_config(), std::move(recovered),
                                        Replica::Limits{.disk_stall_timeout_ms = config_.disk_stall_timeout_ms,
                                                        .snapshot_piece_bytes = config_.snapshot_piece_bytes},

@@ -39,6 +39,8 @@ struct Backup {
   wire::BackupWriter text;
   wire::BackupHead head;
 
+  /// A broker that stops waits for no client: a copy is taken again.
+  [[nodiscard]] bool abandoned() const { return connection->gone() || connection->draining(); }
   [[nodiscard]] asio::awaitable<bool> write(std::string bytes) { return writer.write(writer.piece(std::move(bytes))); }
 };
 
@@ -64,7 +66,7 @@ asio::awaitable<bool> write_snapshot(std::shared_ptr<Backup> backup, storage::Sn
     if (!written || offset == data.snapshot.size) break;
     auto next =
         co_await backup->connection->shard().gateway().read_backup_snapshot(data.snapshot.number, offset, kPartBytes);
-    if (!next || backup->connection->gone()) co_return false;
+    if (!next || backup->abandoned()) co_return false;
     data = *std::move(next);
   }
   co_return written;
@@ -74,7 +76,7 @@ asio::awaitable<bool> write_entries(std::shared_ptr<Backup> backup, raft::Index 
   const raft::Index last = backup->head.index;
   while (first <= last) {
     auto entries = co_await backup->connection->shard().gateway().read_backup_entries(first, last, kPartBytes);
-    if (!entries || backup->connection->gone()) co_return false;
+    if (!entries || backup->abandoned()) co_return false;
     first = entries->back().index.next();
     std::string bytes = backup->text.entries(*entries);
     entries->clear();

@@ -165,6 +165,24 @@ TEST(HttpBackup, ARecoveredLogGoesOnAndCanBeLookedAtBefore) {
   EXPECT_GT(recovered->after.term, recovered->before.term);
 }
 
+TEST(HttpBackup, FAULTS45_NothingIsRecoveredFromAFolderThatIsDamaged) {
+  TestBroker broker;
+  for (int number = 0; number < 3; ++number) publish(broker, number);
+  const TempFolder folder(Medium::memory);
+  const std::string data = folder / "data";
+  ASSERT_TRUE(restore(take(broker), data).has_value());
+  const std::string path = storage::segment_file(data);
+  const std::size_t place = storage::read_file(path).find("event 1");
+  ASSERT_NE(place, std::string::npos);
+  storage::poke(path, place, "EVENT");
+  for (const Recover how : {Recover::look, Recover::go}) {
+    const auto life = recover_folder(data, how);
+    ASSERT_FALSE(life.has_value());
+    EXPECT_EQ(life.error().code, storage::Errc::damaged);
+    EXPECT_TRUE(life.error().text.contains("segment-")) << life.error().text;
+  }
+}
+
 TEST(HttpBackup, OneThatHasNoLogIsToldSo) {
   const TestBroker broker({}, Start::forming);
   const Reply reply = ask(broker, "GET /v1/backup?timeout=100ms");

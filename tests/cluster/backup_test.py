@@ -4,6 +4,7 @@ node goes on alone (FAULTS 25, 27)."""
 
 import json
 import os
+import struct
 import subprocess
 import unittest
 
@@ -28,6 +29,23 @@ def weir(*words, code=0, stdin=subprocess.DEVNULL):
 
 def digest(said, line):
     return next(each for each in said.splitlines() if each.startswith(line)).split("digest ")[1]
+
+
+def metric(broker, name):
+    for line in broker.client.get("/metrics").body.decode().splitlines():
+        if line.startswith(name + " "):
+            return int(float(line.split()[1]))
+    raise AssertionError(f"{broker.name} shows no {name}")
+
+
+def kinds_of_frames(content):
+    """As wire/README.md has it."""
+    kinds, at = [], 8
+    while at < len(content):
+        size, kind = struct.unpack_from("<II", content, at)
+        kinds.append(kind)
+        at += 16 + size
+    return kinds
 
 
 class Backup(unittest.TestCase):
@@ -101,6 +119,7 @@ class Backup(unittest.TestCase):
         cursor = source.client.pull(TOPIC, limit=1).headers["weir-cursor"]
         path = cluster.folder / "copy.backup"
         copied = self.take(source, path)
+        self.assertEqual(2 in kinds_of_frames(path.read_bytes()), bool(extra), "a snapshot is what many files make")
         load.stop()
         self.publish(cluster.wait_for_leader(), 1)
         cluster.wait_for_position(self.stored)
@@ -118,6 +137,7 @@ class Backup(unittest.TestCase):
         restored.wait_for_position(copied["position"])
         self.assertEqual(node.status()["position"], copied["position"])
         self.assertNotIn(node.status()["epoch"], (copied["epoch"], ""))
+        wait_until(lambda: node.status()["members"][0]["http"] == node.http_address, 20, "it says where it is reached")
         self.assertTrue(node.client.read_all(TOPIC) == before, "other events than before")
         load = node.client.read_all("load/events")
         self.assertTrue(load_after.startswith(load), "what was published meanwhile is no beginning of it")
@@ -142,7 +162,30 @@ class Backup(unittest.TestCase):
         leader = restored.wait_for_leader()
         self.assertEqual(leader.status()["epoch"], epoch)
         self.publish(leader, 4)
-        restored.wait_for_position(self.stored)
+        restored.wait_for_position(leader.status()["position"])
+
+        # One more joins when nothing of the first life is in the log any more.
+        for broker in restored:
+            broker.extra = [*extra, "--retention-count", str(BATCH)]
+            broker.restart()
+        leader = restored.wait_for_leader()
+
+        def dropped():
+            self.publish(restored.wait_for_leader(), 1)
+            return all(metric(broker, "weir_raft_first_index") > 1 for broker in restored)
+
+        wait_until(dropped, 60, "the front of the log is dropped")
+        leader = restored.wait_for_leader()
+        added = restored.new_broker("n4")
+        added.extra = leader.extra
+        added.start()
+        wait_until(added.status, 20, "n4 answers")
+        weir("cluster", "add", "n4", "--server", leader.http_address, "--timeout", "30")
+        restored.brokers.append(added)
+        restored.wait_for_position(leader.status()["position"])
+        self.assertEqual(added.status()["epoch"], epoch)
+        self.assertGreater(metric(added, "weir_snapshots_installed_total"), 0)
+        weir("cluster", "verify", "--server", leader.http_address)
 
     def test_what_is_no_whole_backup_restores_nothing(self):
         cluster = self.started()

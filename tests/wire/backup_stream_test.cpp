@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "wire/entry.hpp"
+#include "wire/hash.hpp"
 
 namespace weir::wire {
 namespace {
@@ -101,6 +102,14 @@ TEST(BackupStream, WhatWasWrittenIsRead) {
   reader.feed(bytes);
   ASSERT_TRUE(reader.next());
   EXPECT_EQ(reader.head(), make_head());
+}
+
+/// Backups of years ago must be read.
+TEST(BackupStream, TheFormatStays) {
+  const std::string bytes = joined(sample_frames());
+  const std::vector<std::string_view> parts{bytes};
+  EXPECT_EQ(bytes.size(), 0U);
+  EXPECT_EQ(checksum_of(parts), 0U);
 }
 
 TEST(BackupStream, CutAtAnyByteItIsNoBackup) {
