@@ -136,6 +136,26 @@ asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> Gateway:
       core_, [&node = node_, id = std::move(id)](auto done) mutable { node.find_id(std::move(id), std::move(done)); });
 }
 
+asio::awaitable<std::expected<wire::BackupHead, std::string>> Gateway::backup_head() {
+  return hop<std::expected<wire::BackupHead, std::string>>(core_, [&node = node_] { return node.backup_head(); });
+}
+
+asio::awaitable<std::expected<storage::SnapshotData, storage::Error>> Gateway::read_backup_snapshot(
+    std::uint64_t number, std::uint64_t offset, std::size_t bytes_max) {
+  return hop_and_wait<std::expected<storage::SnapshotData, storage::Error>>(
+      core_, [&node = node_, number, offset, bytes_max](auto done) mutable {
+        node.read_backup_snapshot(number, offset, bytes_max, std::move(done));
+      });
+}
+
+asio::awaitable<std::expected<std::vector<raft::Entry>, storage::Error>> Gateway::read_backup_entries(
+    raft::Index first, raft::Index last, std::size_t bytes_max) {
+  return hop_and_wait<std::expected<std::vector<raft::Entry>, storage::Error>>(
+      core_, [&node = node_, first, last, bytes_max](auto done) mutable {
+        node.read_backup_entries(first, last, bytes_max, std::move(done));
+      });
+}
+
 asio::awaitable<Gateway::Changed> Gateway::change_members(MemberChange change, std::uint32_t timeout_ms) {
   return hop_and_wait<Changed>(core_, [&node = node_, change = std::move(change), timeout_ms](auto done) mutable {
     node.change_members(change, timeout_ms, std::move(done));

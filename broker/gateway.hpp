@@ -45,6 +45,12 @@ class Gateway {
   boost::asio::awaitable<bool> barrier(std::uint32_t timeout_ms);
   boost::asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> find_id(wire::Claim id);
 
+  boost::asio::awaitable<std::expected<wire::BackupHead, std::string>> backup_head();
+  boost::asio::awaitable<std::expected<storage::SnapshotData, storage::Error>> read_backup_snapshot(
+      std::uint64_t number, std::uint64_t offset, std::size_t bytes_max);
+  boost::asio::awaitable<std::expected<std::vector<raft::Entry>, storage::Error>> read_backup_entries(
+      raft::Index first, raft::Index last, std::size_t bytes_max);
+
   using Changed = std::expected<raft::Index, ChangeRefusal>;
   boost::asio::awaitable<Changed> change_members(MemberChange change, std::uint32_t timeout_ms);
   boost::asio::awaitable<std::expected<void, ChangeRefusal>> transfer_leadership(std::string to);

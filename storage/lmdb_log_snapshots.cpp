@@ -14,8 +14,9 @@
 namespace weir::storage {
 namespace {
 
-/// Snapshots that can be gone on with at the same time: one for each follower that is helped and a little more.
-constexpr std::size_t kSendingMax = 4;
+/// Snapshots that can be gone on with at the same time: one for each follower that is helped, for each backup, and a
+/// little more.
+constexpr std::size_t kSendingMax = 6;
 /// A run has at least so many ids, if there are so many: 24 MiB while it is made.
 constexpr std::size_t kIdsOfRun = std::size_t{1} << 20U;
 /// A follower that has not asked for so long begins anew.

@@ -127,6 +127,11 @@ class LmdbLogStore final : public LogStore {
   /// This node has again what its cluster has: what was left aside is removed in the background. The writing thread.
   [[nodiscard]] std::expected<void, Error> forget_damage();
 
+  /// The log goes on as another cluster's: with `config`, the CONFIG entry behind the last one, in a term above all
+  /// before; only then has the folder the cluster's id. In between no node starts with it, and this can be done again.
+  /// Errors as append(). The writing thread, while no node uses the store (`weir restore`, `weir recover`).
+  [[nodiscard]] std::expected<void, Error> begin_life(std::string_view cluster_id, const raft::Entry& config);
+
   /// The files of the log, oldest first. From any thread.
   [[nodiscard]] std::vector<std::string> segment_paths() const;
   /// Of those that are written to no more: what each has of the log ends before the next one's first entry. From any

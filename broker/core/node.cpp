@@ -79,6 +79,17 @@ void Node::find_id(wire::Claim id,
   impl_->find_id(std::move(id), std::move(done));
 }
 
+std::expected<wire::BackupHead, std::string> Node::backup_head() const {
+  return impl_->backup_head();
+}
+void Node::read_backup_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max,
+                                Disk::SnapshotDone done) {
+  impl_->read_backup_snapshot(number, offset, bytes_max, std::move(done));
+}
+void Node::read_backup_entries(raft::Index first, raft::Index last, std::size_t bytes_max, Disk::ReadDone done) {
+  impl_->read_backup_entries(first, last, bytes_max, std::move(done));
+}
+
 void Node::change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done) {
   impl_->change_members(change, timeout_ms, std::move(done));
 }

@@ -19,6 +19,7 @@
 #include "broker/core/status.hpp"
 #include "raft/raft.hpp"
 #include "storage/log_store.hpp"
+#include "wire/backup_stream.hpp"
 #include "wire/outcome.hpp"
 #include "wire/peer_message.hpp"
 
@@ -140,6 +141,15 @@ class Node {
   /// Where this id was stored, in this node's applied prefix (call after barrier()): result, nullopt if it was not.
   void find_id(wire::Claim id,
                std::move_only_function<void(std::expected<std::optional<wire::Claimed>, ReadError>)> done);
+
+  // --- copying (node_backup.cpp). First the snapshot's first piece, then the head: what it names then has the
+  // snapshot.
+  /// What was applied here until now. The error says why there is nothing to copy.
+  [[nodiscard]] std::expected<wire::BackupHead, std::string> backup_head() const;
+  /// As Disk::read_snapshot; `gone` if it is of another snapshot than the one that was begun.
+  void read_backup_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, Disk::SnapshotDone done);
+  /// As Disk::read, but at least one entry.
+  void read_backup_entries(raft::Index first, raft::Index last, std::size_t bytes_max, Disk::ReadDone done);
 
   // --- members (on the leader; else refused as not_leader)
   void change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done);

@@ -119,11 +119,14 @@ void Node::Impl::tick_bootstrap() {
     return;
   }
   if (bootstrap_.may_found()) {
-    found(bootstrap_.compose(config_.seed));
+    wire::ConfigEntry config = bootstrap_.compose(config_.seed);
+    std::string cluster_id = config.cluster_id;
+    found(std::move(config), std::move(cluster_id));
   }
 }
 
-void Node::Impl::found(wire::ConfigEntry config) {
+/// `cluster_id` is another than that of `config` if the log was restored or recovered since it was founded.
+void Node::Impl::found(wire::ConfigEntry config, std::string cluster_id) {
   founding_now_ = true;
   raft::Proposal proposal = to_proposal(config, own_identity());
   raft::Entry entry{.index = kConfigIndex,
@@ -131,23 +134,23 @@ void Node::Impl::found(wire::ConfigEntry config) {
                     .command = proposal.command,
                     .checksum = proposal.checksum,
                     .data = std::move(proposal.data)};
-  std::string cluster_id = config.cluster_id;
-  founding_(std::move(cluster_id), std::move(entry),
-            [this, alive = std::weak_ptr(alive_),
-             config = std::move(config)](const std::expected<void, storage::Error>& result) {
+  founding_(cluster_id, std::move(entry),
+            [this, alive = std::weak_ptr(alive_), config = std::move(config),
+             cluster_id](const std::expected<void, storage::Error>& result) {
               if (!alive.expired()) {
-                founded(config, result);
+                founded(config, cluster_id, result);
               }
             });
 }
 
-void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result) {
+void Node::Impl::founded(const wire::ConfigEntry& config, const std::string& cluster_id,
+                         std::expected<void, storage::Error> result) {
   founding_now_ = false;
   if (!result) {
     fail(result.error());
     return;
   }
-  identity_.cluster_id = config.cluster_id;
+  identity_.cluster_id = cluster_id;
   recovered_ = {.hard_state = {.current_term = kFoundingTerm, .voted_for = raft::kNobody},
                 .term_runs = {{.term = kFoundingTerm, .first = kConfigIndex}},
                 .first_index = kConfigIndex,
@@ -165,13 +168,19 @@ void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, st
 void Node::Impl::tell_founded() {
   for (const auto& [node, peer] : peers_) {
     if (!peer.cluster_id.empty()) {
-      static_cast<void>(network_.send(node, wire::Found{.config = wire::encode(*founding_config_)}));
+      static_cast<void>(
+          network_.send(node, wire::Found{.config = wire::encode(*founding_config_), .admission = admission_data_}));
     }
   }
 }
 
 void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
   cluster_ = std::move(config);
+  if (cluster_->cluster_id != identity_.cluster_id && is_member()) {
+    fail("this folder is of cluster " + identity_.cluster_id + ", and its log of " + cluster_->cluster_id +
+         ": weir recover did not come to its end; run it again");
+    return;
+  }
   replica_ = std::make_unique<Replica>(raft_config(), std::move(recovered),
                                        Replica::Limits{.disk_stall_timeout_ms = config_.disk_stall_timeout_ms,
                                                        .snapshot_piece_bytes = config_.snapshot_piece_bytes},

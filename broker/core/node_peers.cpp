@@ -248,7 +248,10 @@ void Node::Impl::on_raft_message(raft::NodeId peer, const PeerLife& life, raft::
 
 void Node::Impl::on_found(raft::NodeId peer, const wire::Found& found_message) {
   auto config = wire::decode_config(found_message.config);
-  if (!config) {
+  // A log that was restored or recovered begins with the CONFIG of another cluster; the one that lets a node in names
+  // the cluster that it is let into.
+  const auto naming = found_message.admission.empty() ? config : wire::decode_config(found_message.admission);
+  if (!config || !naming) {
     ++counters_.messages_refused;
     return;
   }
@@ -256,20 +259,16 @@ void Node::Impl::on_found(raft::NodeId peer, const wire::Found& found_message) {
     // Empty when it connected, the peer was founded since: into this cluster, or, if a founder lost its disk half-way,
     // into another one that names the same members. Raft is not spoken between the two.
     if (const auto connected = peers_.find(peer); connected != peers_.end()) {
-      connected->second.cluster_id = config->cluster_id;
+      connected->second.cluster_id = naming->cluster_id;
     }
-    return;
-  }
-  const auto naming = found_message.admission.empty() ? config : wire::decode_config(found_message.admission);
-  if (!naming || naming->cluster_id != config->cluster_id) {
-    ++counters_.messages_refused;
     return;
   }
   if (const auto accepted = bootstrap_.accepts(*naming); !accepted) {
     enter(Phase::waiting, accepted.error() + ": waits to be admitted (does not vote, serves nothing)");
     return;
   }
-  found(*std::move(config));
+  admission_data_ = found_message.admission;
+  found(*std::move(config), naming->cluster_id);
 }
 
 void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {

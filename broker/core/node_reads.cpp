@@ -15,7 +15,7 @@ constexpr std::size_t kOutlineBytesMax = std::size_t{16} << 20U;
 }  // namespace
 
 std::expected<ReadStart, StartError> Node::Impl::start_read(const Selector& selector, const From& from) const {
-  return reader_.start(selector, from, cluster_ ? cluster_->epoch : std::string());
+  return reader_.start(selector, from, epoch());
 }
 
 void Node::Impl::read(const Selector& selector, ReadState from, ReadLimits limits,

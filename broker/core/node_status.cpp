@@ -10,6 +10,10 @@ std::string Node::Impl::name_of(raft::NodeId node) const {
   return known != nullptr ? known->name : std::string();
 }
 
+std::string Node::Impl::epoch() const {
+  return cluster_ && cluster_->cluster_id == identity_.cluster_id ? cluster_->epoch : std::string();
+}
+
 NodeStatus Node::Impl::status() const {
   NodeStatus status;
   status.phase = phase_;
@@ -25,7 +29,7 @@ NodeStatus Node::Impl::status() const {
     return status;
   }
   const raft::Raft& raft = replica_->raft();
-  status.epoch = cluster_->epoch;
+  status.epoch = epoch();
   status.role = raft.role();
   status.term = raft.current_term();
   if (const auto leader = name_of(raft.leader()); !leader.empty()) {

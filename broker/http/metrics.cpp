@@ -155,6 +155,7 @@ std::string HttpMetrics::text(const NodeStatus& status, const Counters& counters
   add_sample(out, "weir_publish_seconds_count", "", std::to_string(sum));
   add(out, "weir_http_connections", "gauge", "Open connections.", connections_open);
   add(out, "weir_http_connections_refused_total", "counter", "Connections closed at the limit.", connections_refused);
+  add(out, "weir_http_backups", "gauge", "Backups that are being written.", backups_open);
   add(out, "weir_http_streams", "gauge", "Open ndjson and SSE streams.", streams_open);
   add(out, "weir_websockets", "gauge", "Open WebSockets.", websockets_open);
   add(out, "weir_websocket_subscriptions", "gauge", "Subscriptions on WebSockets.", subscriptions_open);

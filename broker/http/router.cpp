@@ -51,6 +51,7 @@ constexpr std::array kTransfer = {Rule{Method::post, Route::transfer}};
 constexpr std::array kVerify = {Rule{Method::post, Route::verify}};
 constexpr std::array kDrain = {Rule{Method::post, Route::drain}, Rule{Method::delete_, Route::drain_end}};
 constexpr std::array kRaftLog = {Rule{Method::get, Route::raft_log}, Rule{Method::head, Route::raft_log}};
+constexpr std::array kBackup = {Rule{Method::get, Route::backup}};
 constexpr std::array kWebSocket = {Rule{Method::get, Route::websocket}};
 constexpr std::array kHealthz = {Rule{Method::get, Route::healthz}, Rule{Method::head, Route::healthz}};
 constexpr std::array kReadyz = {Rule{Method::get, Route::readyz}, Rule{Method::head, Route::readyz}};
@@ -76,6 +77,7 @@ constexpr std::array kPlaces = {
     Place{"/v1/cluster/verify", false, kVerify},
     Place{"/v1/cluster/drain", false, kDrain},
     Place{"/v1/raft/log", false, kRaftLog},
+    Place{"/v1/backup", false, kBackup},
     Place{"/v1/ws", false, kWebSocket},
     Place{"/healthz", false, kHealthz},
     Place{"/readyz", false, kReadyz},
@@ -85,7 +87,7 @@ constexpr std::array kPlaces = {
 };
 
 /// Of API §2, but not in this version: told apart from paths that never were.
-constexpr std::array<std::string_view, 5> kLater = {"/v1/cluster/", "/v1/raft/watch", "/v1/backup", "/openapi.json",
+constexpr std::array<std::string_view, 4> kLater = {"/v1/cluster/", "/v1/raft/watch", "/openapi.json",
                                                     "/asyncapi.json"};
 
 const Place* find_place(std::string_view path) {
@@ -127,7 +129,7 @@ std::string_view to_string(Route route) {
       "publish",     "read",         "head",         "id_find",   "id_claim",   "topics",        "topic",
       "topic_put",   "topic_change", "topic_remove", "groups",    "group",      "group_put",     "group_remove",
       "group_claim", "group_commit", "batch",        "cluster",   "member_add", "member_remove", "transfer",
-      "verify",      "drain",        "drain_end",    "raft_log",  "websocket",  "healthz",       "readyz",
+      "verify",      "drain",        "drain_end",    "raft_log", "backup", "websocket",  "healthz",       "readyz",
       "metrics",     "root",         "console",      "preflight", "none"};
   return kNames[static_cast<std::size_t>(route)];
 }

@@ -39,6 +39,7 @@ enum class Route : std::uint8_t {
   drain,
   drain_end,
   raft_log,
+  backup,
   websocket,
   healthz,
   readyz,

@@ -27,6 +27,10 @@ Answer head_route(std::shared_ptr<Shard> shard, SharedRequest request, std::stri
 boost::asio::awaitable<void> serve_stream(std::shared_ptr<Connection> connection, SharedRequest request,
                                           std::shared_ptr<Subscription> subscription);
 
+/// The stream of a backup; ends without its end mark if it was cut off.
+boost::asio::awaitable<std::optional<Response>> backup_route(std::shared_ptr<Connection> connection,
+                                                             SharedRequest request);
+
 Answer id_find_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer id_claim_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 

@@ -135,6 +135,7 @@ Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match matc
       return upgrade_required();
     case Route::read:
     case Route::group_claim:
+    case Route::backup:
     case Route::none:
       break;
   }
@@ -148,6 +149,8 @@ asio::awaitable<std::optional<Response>> dispatch(SharedConnection connection, S
     response = co_await read_route(connection, request, match.name);
   } else if (match.route == Route::group_claim) {
     response = co_await group_claim_route(connection, request, match.name);
+  } else if (match.route == Route::backup) {
+    response = co_await backup_route(connection, request);
   } else {
     response = co_await answer_of(connection->shard_ptr(), request, match);
   }

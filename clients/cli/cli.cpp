@@ -5,6 +5,7 @@
 #include <CLI/Formatter.hpp>
 #include <exception>
 
+#include "clients/cli/backup.hpp"
 #include "clients/cli/dev.hpp"
 #include "clients/cli/group.hpp"
 #include "clients/cli/invocation.hpp"
@@ -37,6 +38,7 @@ struct Command {
   RaftLogOptions raft_log;
   MemberOptions members;
   DevOptions dev;
+  BackupOptions backup;
 };
 
 void add_verbs(CLI::App& root, Command& command, const ServerCommands& server) {
@@ -53,6 +55,7 @@ void add_verbs(CLI::App& root, Command& command, const ServerCommands& server) {
   add_groups(parents, command.invocation, command.groups);
   add_cluster(parents, command.invocation, command.raft_log);
   add_members(parents, command.invocation, command.members);
+  add_backup(root, command.invocation, command.backup);
   add_later(root, parents, command.exit_code);
   root.add_subcommand("version", "Print the version")->callback([] { print_data("weir " WEIR_VERSION "\n"); });
 }

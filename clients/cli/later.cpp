@@ -19,9 +19,6 @@ struct Later {
 
 constexpr std::array kLater{
     Later{"raft", "watch", "Roles, votes and elections as they happen"},
-    Later{"", "backup", "Write a consistent copy"},
-    Later{"", "restore", "Begin from a copy"},
-    Later{"", "recover", "Begin from what one node still has"},
     Later{"", "doctor", "Look for what will hurt: disk, clock, limits, ports"},
     Later{"token", "create", "Make a token"},
     Later{"", "completion", "Completion for a shell"},

@@ -65,7 +65,7 @@ void MemoryDisk::checkpoint(raft::Index /*index*/, CheckpointDone done) {
 }
 void MemoryDisk::read_snapshot(std::uint64_t /*number*/, std::uint64_t /*offset*/, std::size_t /*bytes_max*/,
                                SnapshotDone done) {
-  refuse<storage::SnapshotData>(std::move(done));
+  boost::asio::post(core_, [done = std::move(done)]() mutable { done(storage::SnapshotData{}); });  // there is none
 }
 void MemoryDisk::receive(raft::SnapshotPiece /*piece*/, PieceDone done) {
   refuse<storage::PieceAnswer>(std::move(done));
