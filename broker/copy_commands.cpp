@@ -125,6 +125,9 @@ void restore(const std::string& file, RestoreOptions options, const std::functio
   print_new_life(*life);
   say(stderr, "restored; start it: weir serve --data " + options.folder + " --node " + options.node +
                   "; cursors of the old cluster are refused (410 epoch-changed)");
+  say(stderr,
+      "what has outlived its retention by now goes soon after that start; to keep it, start with --retention-age off (a "
+      "topic's own age counts all the same)");
 }
 
 void recover(const std::string& folder, Recover how, const std::function<void(int exit_code)>& report) {
@@ -133,7 +136,7 @@ void recover(const std::string& folder, Recover how, const std::function<void(in
   if (how == Recover::go) {
     print_new_life(*life);
     say(stderr,
-        "recovered: a cluster of one. Start it, then add members that begin empty; the old cluster's other "
+        "recovered: a cluster of one. Start it without the old --peers, then add members that begin empty; the old cluster's other "
         "nodes must never be started again with what they have");
     return;
   }

@@ -226,6 +226,8 @@ std::expected<void, Error> DataFolder::adopt(const std::string& generation) {
   if (!begun) return std::unexpected(std::move(begun.error()));
   // Takes the place of the empty one.
   if (std::rename(generation.c_str(), begun->c_str()) != 0) return failure_errno(*begun, "put in place");
+  // Durable before CURRENT names it: the other order would leave an empty generation, and what is left be removed.
+  if (auto synced = sync_folder(path_); !synced) return synced;
   if (auto finished = finish_generation(); !finished) return finished;
   std::error_code code;
   if (fs::remove_all(path_ + kRestoringName, code); code)

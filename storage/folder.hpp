@@ -23,7 +23,7 @@ namespace weir::storage {
 /// Names in the folder are durable when this returns.
 [[nodiscard]] std::expected<void, Error> sync_folder(const std::string& path);
 
-/// Where a backup is restored before it is put in place as the folder's first generation (RestoredFolder).
+/// Where a backup is restored before it is put in place as the folder's first generation (DataFolder::adopt).
 inline constexpr const char* kRestoringName = "/restoring";
 
 /// What DAMAGED says (docs/decisions/0018).
