@@ -36,6 +36,7 @@ class CheckpointDisk final : public Disk {
   void checkpoint(raft::Index index, CheckpointDone done) override {
     tasks_.emplace_back([this, index, done = std::move(done)]() mutable { done(store_.checkpoint(index)); });
   }
+  [[nodiscard]] storage::IdRuns id_runs() const override { return store_.id_runs(); }
   [[nodiscard]] raft::Index snapshot_index() const override { return store_.snapshot_index(); }
   [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
   void write(DiskWrite /*write*/, WriteDone /*done*/) override { refuse(); }
@@ -43,6 +44,10 @@ class CheckpointDisk final : public Disk {
     refuse();
   }
   void save(storage::Checkpoint /*checkpoint*/, WriteDone /*done*/) override { refuse(); }
+  void move_ids(raft::Index /*up_to*/, storage::IdsOf /*ids_of*/, IdRunsDone /*done*/) override { refuse(); }
+  void find_ids(storage::IdRuns /*runs*/, std::vector<storage::IdKey> /*keys*/, PlacesDone /*done*/) override {
+    refuse();
+  }
   void read_snapshot(std::uint64_t /*number*/, std::uint64_t /*offset*/, std::size_t /*bytes_max*/,
                      SnapshotDone /*done*/) override {
     refuse();
@@ -69,6 +74,7 @@ class Replay {
  private:
   using Done = std::expected<void, storage::Error>;
   [[nodiscard]] Done apply(const raft::Entry& entry);
+  [[nodiscard]] std::expected<RunPlaces, storage::Error> ask_runs(const DecodedEntry& entry) const;
   [[nodiscard]] std::expected<DecodedEntryPtr, storage::Error> look_up(raft::Index index);
   [[nodiscard]] Done take_config(const raft::Bytes& data);
 
@@ -133,19 +139,36 @@ std::expected<void, storage::Error> Replay::apply(const raft::Entry& entry) {
   if (!decoded) {
     return std::unexpected(not_understood(decoded.error()));
   }
+  auto places = ask_runs(**decoded);
+  if (!places) {
+    return std::unexpected(std::move(places.error()));
+  }
   std::map<raft::Index, DecodedEntryPtr> at_hand;
-  for (const raft::Index index : state_.lookups(**decoded)) {
+  for (const raft::Index index : state_.lookups(**decoded, *places).entries) {
     auto earlier = look_up(index);
     if (!earlier) {
       return std::unexpected(std::move(earlier.error()));
     }
     at_hand.emplace(index, *std::move(earlier));
   }
-  const Applied applied = state_.apply(*decoded, [&at_hand](raft::Index index) { return at_hand.at(index); });
+  const Applied applied = state_.apply(*decoded, [&at_hand](raft::Index index) { return at_hand.at(index); }, *places);
   digest_.applied(**decoded, applied, state_);
   cache_.put(*decoded);
   term_ = entry.term;
   return entry.command == raft::Command::config ? take_config(entry.data) : Done{};
+}
+
+std::expected<RunPlaces, storage::Error> Replay::ask_runs(const DecodedEntry& entry) const {
+  RunPlaces places;
+  for (const storage::IdKey key : state_.lookups(entry, places).keys) {
+    std::vector<storage::IdPlace>& found = places[key];
+    for (const auto& run : state_.ids().runs()) {
+      if (auto asked = run->find(key, found); !asked) {
+        return std::unexpected(std::move(asked.error()));
+      }
+    }
+  }
+  return places;
 }
 
 std::expected<DecodedEntryPtr, storage::Error> Replay::look_up(raft::Index index) {

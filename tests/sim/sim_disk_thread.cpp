@@ -179,8 +179,9 @@ void SimDiskThread::report(std::deque<Job> jobs, const Result& result) {
 
 template <class Value, class Work>
 void SimDiskThread::answer_later(Work work, Done<Value> done) {
-  const std::uint64_t took_us = dice_.chance(1, 20) ? dice_.between(1'000, 20'000) : dice_.between(20, 300);
-  timeline_.after(took_us, [self = std::weak_ptr(self_), work = std::move(work), done = std::move(done)]() mutable {
+  const std::uint64_t usual_us = dice_.chance(1, 20) ? dice_.between(1'000, 20'000) : dice_.between(20, 300);
+  timeline_.after(std::max(usual_us, read_us_), [self = std::weak_ptr(self_), work = std::move(work),
+                                                 done = std::move(done)]() mutable {
     const auto alive = self.lock();
     if (!alive) {
       return;

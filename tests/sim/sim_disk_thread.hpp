@@ -66,6 +66,8 @@ class SimDiskThread final : public broker::Disk {
   void fill(std::uint64_t us) { full_until_us_ = std::max(full_until_us_, timeline_.now_us() + us); }
   /// From now on a flush takes this long.
   void slow_down(std::uint32_t flush_us) { usual_flush_us_ = flush_us; }
+  /// From now on whatever is read takes at least this long.
+  void slow_down_reads(std::uint64_t us) { read_us_ = us; }
   /// The next flush fails.
   void fail_next() { fail_next_ = true; }
   /// Runs `task` in the middle of the next flush.
@@ -134,6 +136,7 @@ class SimDiskThread final : public broker::Disk {
   std::uint64_t flush_ends_us_ = 0;
   std::uint64_t stalled_until_us_ = 0;
   std::uint64_t full_until_us_ = 0;
+  std::uint64_t read_us_ = 0;
   bool busy_ = false;
   bool fail_next_ = false;
   bool calm_ = false;  ///< nothing fails by itself any more
