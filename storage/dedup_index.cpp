@@ -203,6 +203,12 @@ bool DedupIndex::may_contain(IdHash hash) const {
   return found;
 }
 
+std::uint64_t DedupIndex::size_with_runs() const {
+  std::uint64_t size = table_->size;
+  for (const auto& run : table_->runs) size += run->size();
+  return size;
+}
+
 std::size_t DedupIndex::size() const {
   return table_->size;
 }

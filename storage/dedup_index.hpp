@@ -48,6 +48,8 @@ class DedupIndex {
   /// Those in the table, in order of insertion; nearly always none or one.
   [[nodiscard]] std::vector<IdPlace> find(IdHash hash) const;
   [[nodiscard]] bool may_contain(IdHash hash) const;
+  /// With those in runs, and those that are yet to be swept from the table, or in both.
+  [[nodiscard]] std::uint64_t size_with_runs() const;
   // --- of the table; with those that are yet to be swept
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t memory_bytes() const;

@@ -192,7 +192,7 @@ LogContents Replay::contents() const {
                        .term = term_,
                        .position = state_.last_position(),
                        .topics = state_.live_topic_count(),
-                       .ids = state_.ids().size(),
+                       .ids = state_.ids().size_with_runs(),
                        .time_ms = state_.time_ms(),
                        .digest = digest_.value(),
                        .config = config_};

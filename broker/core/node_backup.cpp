@@ -18,7 +18,7 @@ std::expected<wire::BackupHead, std::string> Node::Impl::backup_head() const {
                         .time_ms = state_.time_ms(),
                         .position = state_.last_position(),
                         .topics = state_.live_topic_count(),
-                        .ids = state_.ids().size(),
+                        .ids = state_.ids().size_with_runs(),
                         .digest = digest_.value()};
   for (const TopicInfo& topic : topics()) {
     head.events += topic.next_offset.value - topic.first_offset.value;
