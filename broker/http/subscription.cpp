@@ -26,6 +26,10 @@ Problem epoch_changed(std::string detail, std::string_view epoch) {
       .with("earliest", std::move(earliest));
 }
 
+Problem not_running() {
+  return no_leader("this node is not part of a running cluster yet; /readyz says why");
+}
+
 /// min_position and consistency=linear: this node must have applied enough.
 asio::awaitable<std::expected<void, Problem>> meet_consistency(std::shared_ptr<Shard> shard, ReadPlan plan) {
   if (plan.consistency == Consistency::linear) {
@@ -91,6 +95,7 @@ asio::awaitable<std::expected<FromCursor, Problem>> find_group(std::shared_ptr<S
 }  // namespace
 
 Problem epoch_changed_problem(std::string_view epoch) {
+  if (epoch.empty()) return not_running();
   return epoch_changed("the log is in epoch " + std::string(epoch) + "; start again from earliest", epoch);
 }
 
@@ -126,7 +131,7 @@ asio::awaitable<Opened> Subscription::open(std::shared_ptr<Shard> shard, ReadPla
   if (!met) co_return std::unexpected(std::move(met.error()));
   const auto status = co_await shard->status();
   if (status->epoch.empty()) {
-    co_return std::unexpected(no_leader("this node is not part of a running cluster yet; /readyz says why"));
+    co_return std::unexpected(not_running());
   }
   if (is_of_other_life(plan, status->epoch)) {
     co_return std::unexpected(epoch_changed("until is a cursor of another life of this log", status->epoch));

@@ -152,6 +152,14 @@ TEST_F(HttpGroups, CursorsOfAnotherLifeAreGone) {
   }
 }
 
+TEST(HttpGroupsEarly, ANodeThatIsInNoClusterDoesNotCallACursorGone) {
+  const TestBroker broker({}, Start::forming);
+  const Reply commit = ask(broker, "POST /v1/groups/g/commit?lease=L1&cursor=e7.1");
+  EXPECT_EQ(commit.status, 503U) << commit.body;
+  const Reply batch = ask(broker, "POST /v1/batch", kJson, R"({"commit":{"group":"g","lease":"L1","cursor":"e7.1"}})");
+  EXPECT_EQ(batch.status, 503U) << batch.body;
+}
+
 TEST_F(HttpGroups, ReadersGoOnWhereAGroupIs) {
   publish("t", "0");
   const std::string second = publish("t", "1");
