@@ -70,6 +70,14 @@ void MemoryDisk::read_snapshot(std::uint64_t /*number*/, std::uint64_t /*offset*
 void MemoryDisk::receive(raft::SnapshotPiece /*piece*/, PieceDone done) {
   refuse<storage::PieceAnswer>(std::move(done));
 }
+void MemoryDisk::move_ids(raft::Index /*up_to*/, storage::IdsOf /*ids_of*/, IdRunsDone done) {
+  refuse(std::move(done));
+}
+
+void MemoryDisk::find_ids(storage::IdRuns /*runs*/, std::vector<storage::IdKey> /*keys*/, PlacesDone done) {
+  refuse(std::move(done));
+}
+
 void MemoryDisk::drop_before(raft::Index /*index*/, WriteDone done) {
   refuse<void>(std::move(done));
 }

@@ -58,7 +58,7 @@ TEST(Router, NamesWhatIsWrong) {
   EXPECT_EQ(routed(Method::get, "/v1/events/a/"), "400");
   EXPECT_EQ(routed(Method::get, "/v1/events/"), "400");
   EXPECT_EQ(routed(Method::get, "/v2"), "404");
-  EXPECT_EQ(routed(Method::post, "/v1/backup"), "404");
+  EXPECT_EQ(routed(Method::post, "/v1/backup"), "405");
   EXPECT_EQ(routed(Method::get, "/v1/groups/g/claim"), "405");
   EXPECT_EQ(routed(Method::post, "/v1/groups/g"), "405");
   EXPECT_EQ(routed(Method::post, "/v1/groups/claim"), "405");

@@ -384,12 +384,14 @@ TEST(Node, OneThatWasRestoredSaysWhereItIsReachedOnceItLeads) {
   alone.restart();
   alone.join();
   alone.lead();
-  for (int i = 0; i < 100 && alone.node->status().members[0].raft_address.empty(); ++i) {
+  for (int i = 0; i < 100; ++i) {
     alone.tick();
     alone.settle();
   }
-  EXPECT_EQ(alone.node->status().members[0].raft_address, "host1:7401");
-  EXPECT_EQ(alone.node->status().members[0].http_address, "host1:7400");
+  const raft::Entry& said = alone.disk.log.back();
+  ASSERT_EQ(said.command, raft::Command::config);
+  EXPECT_EQ(wire::decode_config(said.data)->members[0].raft_address, "host1:7401");
+  EXPECT_EQ(wire::decode_config(said.data)->members[0].http_address, "host1:7400");
   const auto last_index = alone.node->status().last_index;
   for (int i = 0; i < 100; ++i) {
     alone.tick();
