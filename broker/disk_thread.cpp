@@ -69,6 +69,16 @@ void DiskThread::checkpoint(raft::Index index, CheckpointDone done) {
   });
 }
 
+void DiskThread::move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) {
+  background_jobs_.push([this, up_to, ids_of = std::move(ids_of), done = std::move(done)]() mutable -> Answer {
+    return [result = store_.move_ids(up_to, ids_of), done = std::move(done)]() mutable { done(std::move(result)); };
+  });
+}
+
+void DiskThread::find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) {
+  reader_jobs_.push(FindJob{std::move(runs), std::move(keys), std::move(done)});
+}
+
 void DiskThread::read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) {
   background_jobs_.push([this, number, offset, bytes_max, done = std::move(done)]() mutable -> Answer {
     return [result = store_.read_snapshot(number, offset, bytes_max), done = std::move(done)]() mutable {
@@ -190,27 +200,52 @@ void DiskThread::run_background() {
   }
 }
 
+DiskThread::Answer DiskThread::carry_out(FindJob job) {
+  std::expected<std::vector<storage::KeyedPlace>, storage::Error> found;
+  for (const storage::IdKey key : job.keys) {
+    std::vector<storage::IdPlace> places;
+    for (const auto& run : job.runs) {
+      if (!run->may_contain(key)) continue;
+      auto looked = run->find(key, places);
+      if (looked) continue;
+      found = std::unexpected(std::move(looked.error()));
+      break;
+    }
+    if (!found) break;
+    for (const storage::IdPlace& place : places) found->push_back({key, place});
+  }
+  return [done = std::move(job.done), found = std::move(found)]() mutable { done(std::move(found)); };
+}
+
 void DiskThread::run_reader() {
   storage::begin_thread("weir-read");
-  struct Answer {
+  struct Read {
     ReadDone done;
     std::expected<std::vector<raft::Entry>, storage::Error> entries;
   };
   for (;;) {
-    std::vector<ReadJob> jobs = reader_jobs_.take_all();
+    std::vector<ReaderJob> jobs = reader_jobs_.take_all();
     if (jobs.empty()) return;
-    std::vector<Answer> answers;
+    std::vector<Read> answers;
     std::size_t bytes = 0;
-    for (ReadJob& job : jobs) {
+    const auto hand_over = [&] {
+      boost::asio::post(core_, [batch = std::exchange(answers, {})]() mutable {
+        for (Read& answer : batch) answer.done(std::move(answer.entries));
+      });
+      bytes = 0;
+    };
+    for (ReaderJob& each : jobs) {
+      if (auto* find = std::get_if<FindJob>(&each)) {
+        boost::asio::post(core_, carry_out(std::move(*find)));
+        if (&each == &jobs.back() && !answers.empty()) hand_over();
+        continue;
+      }
+      ReadJob& job = std::get<ReadJob>(each);
       const bool is_last_job = job.first.value == 0;
       answers.push_back({std::move(job.done), {}});
       if (!is_last_job) answers.back().entries = store_.read(job.first, job.last, job.bytes_max);
       if (answers.back().entries) bytes += data_bytes(*answers.back().entries);
-      if (bytes < kReadBatchBytes && &job != &jobs.back()) continue;
-      boost::asio::post(core_, [batch = std::exchange(answers, {})]() mutable {
-        for (Answer& answer : batch) answer.done(std::move(answer.entries));
-      });
-      bytes = 0;
+      if (bytes >= kReadBatchBytes || &each == &jobs.back()) hand_over();
     }
   }
 }

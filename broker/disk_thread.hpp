@@ -79,6 +79,9 @@ class DiskThread final : public Disk {
   void save(storage::Checkpoint checkpoint, WriteDone done) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return store_.checkpoints(); }
   void checkpoint(raft::Index index, CheckpointDone done) override;
+  [[nodiscard]] storage::IdRuns id_runs() const override { return store_.id_runs(); }
+  void move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) override;
+  void find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) override;
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
@@ -122,6 +125,12 @@ class DiskThread final : public Disk {
     std::size_t bytes_max;
     ReadDone done;
   };
+  struct FindJob {
+    storage::IdRuns runs;
+    std::vector<storage::IdKey> keys;
+    PlacesDone done;
+  };
+  using ReaderJob = std::variant<ReadJob, FindJob>;
   using WriterJob = std::variant<WriteJob, FoundJob, DropJob, PieceJob, std::move_only_function<void()>>;
   using Result = std::expected<void, storage::Error>;
   /// What the core is told, on its strand.
@@ -134,6 +143,7 @@ class DiskThread final : public Disk {
   void run_background();
   void carry_out(std::vector<WriteJob>& batch, std::vector<Answer>& answers);
   [[nodiscard]] Answer carry_out(FoundJob job);
+  [[nodiscard]] static Answer carry_out(FindJob job);
   [[nodiscard]] Answer carry_out(DropJob job);
   [[nodiscard]] Answer carry_out(PieceJob job);
   [[nodiscard]] Result append(std::vector<WriteJob>& batch);
@@ -142,7 +152,7 @@ class DiskThread final : public Disk {
   storage::LogStore& store_;
   boost::asio::any_io_executor core_;
   JobQueue<WriterJob> writer_jobs_;
-  JobQueue<ReadJob> reader_jobs_;
+  JobQueue<ReaderJob> reader_jobs_;
   JobQueue<BackgroundJob> background_jobs_;
   /// The writer's own: the first error, which all later writes get.
   std::optional<storage::Error> failed_;

@@ -33,16 +33,38 @@ asio::awaitable<wire::Outcome> Gateway::change_topic(wire::TopicChange change, s
   });
 }
 
-void Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
-                      std::move_only_function<void(wire::Outcome)> done) {
-  asio::post(core_, [&node = node_, request = std::move(request), timeout_ms, reply_on = std::move(reply_on),
-                     done = std::move(done)]() mutable {
-    node.publish(std::move(request), timeout_ms,
-                 [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
-                   asio::post(reply_on, [done = std::move(done), outcome = std::move(outcome)]() mutable {
-                     done(std::move(outcome));
-                   });
-                 });
+asio::awaitable<wire::Outcome> Gateway::change_group(wire::GroupChange change, std::uint32_t timeout_ms) {
+  return hop_and_wait<wire::Outcome>(core_, [&node = node_, change = std::move(change), timeout_ms](auto done) mutable {
+    node.change_group(std::move(change), timeout_ms, std::move(done));
+  });
+}
+
+namespace {
+
+using Done = std::move_only_function<void(wire::Outcome)>;
+
+/// `done`, but on `reply_on`.
+Done posted(asio::any_io_executor reply_on, Done done) {
+  return [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
+    asio::post(reply_on,
+               [done = std::move(done), outcome = std::move(outcome)]() mutable { done(std::move(outcome)); });
+  };
+}
+
+}  // namespace
+
+void Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms, asio::any_io_executor reply_on, Done done) {
+  asio::post(core_, [&node = node_, request = std::move(request), timeout_ms,
+                     done = posted(std::move(reply_on), std::move(done))]() mutable {
+    node.publish(std::move(request), timeout_ms, std::move(done));
+  });
+}
+
+void Gateway::change_group(wire::GroupChange change, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
+                           Done done) {
+  asio::post(core_, [&node = node_, change = std::move(change), timeout_ms,
+                     done = posted(std::move(reply_on), std::move(done))]() mutable {
+    node.change_group(std::move(change), timeout_ms, std::move(done));
   });
 }
 
@@ -114,6 +136,26 @@ asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> Gateway:
       core_, [&node = node_, id = std::move(id)](auto done) mutable { node.find_id(std::move(id), std::move(done)); });
 }
 
+asio::awaitable<std::expected<wire::BackupHead, std::string>> Gateway::backup_head() {
+  return hop<std::expected<wire::BackupHead, std::string>>(core_, [&node = node_] { return node.backup_head(); });
+}
+
+asio::awaitable<std::expected<storage::SnapshotData, storage::Error>> Gateway::read_backup_snapshot(
+    std::uint64_t number, std::uint64_t offset, std::size_t bytes_max) {
+  return hop_and_wait<std::expected<storage::SnapshotData, storage::Error>>(
+      core_, [&node = node_, number, offset, bytes_max](auto done) mutable {
+        node.read_backup_snapshot(number, offset, bytes_max, std::move(done));
+      });
+}
+
+asio::awaitable<std::expected<std::vector<raft::Entry>, storage::Error>> Gateway::read_backup_entries(
+    raft::Index first, raft::Index last, std::size_t bytes_max) {
+  return hop_and_wait<std::expected<std::vector<raft::Entry>, storage::Error>>(
+      core_, [&node = node_, first, last, bytes_max](auto done) mutable {
+        node.read_backup_entries(first, last, bytes_max, std::move(done));
+      });
+}
+
 asio::awaitable<Gateway::Changed> Gateway::change_members(MemberChange change, std::uint32_t timeout_ms) {
   return hop_and_wait<Changed>(core_, [&node = node_, change = std::move(change), timeout_ms](auto done) mutable {
     node.change_members(change, timeout_ms, std::move(done));
@@ -144,6 +186,14 @@ asio::awaitable<Counters> Gateway::counters() {
 
 asio::awaitable<std::vector<TopicInfo>> Gateway::topics() {
   return hop<std::vector<TopicInfo>>(core_, [&node = node_] { return node.topics(); });
+}
+
+asio::awaitable<std::optional<GroupInfo>> Gateway::group(std::string name) {
+  return hop<std::optional<GroupInfo>>(core_, [&node = node_, name = std::move(name)] { return node.group(name); });
+}
+
+asio::awaitable<std::vector<GroupInfo>> Gateway::groups() {
+  return hop<std::vector<GroupInfo>>(core_, [&node = node_] { return node.groups(); });
 }
 
 asio::awaitable<std::expected<LogOutline, ReadError>> Gateway::log_outline(raft::Index from, std::uint32_t limit) {

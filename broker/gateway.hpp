@@ -25,9 +25,12 @@ class Gateway {
   boost::asio::awaitable<wire::Outcome> publish(raft::Bytes request, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> claim(wire::Claim claim, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> change_topic(wire::TopicChange change, std::uint32_t timeout_ms);
+  boost::asio::awaitable<wire::Outcome> change_group(wire::GroupChange change, std::uint32_t timeout_ms);
   /// For pipelined writers (WebSocket): no coroutine per request. `done` runs on `reply_on`.
   void publish(raft::Bytes request, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
                std::move_only_function<void(wire::Outcome)> done);
+  void change_group(wire::GroupChange change, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
+                    std::move_only_function<void(wire::Outcome)> done);
 
   boost::asio::awaitable<std::expected<ReadStart, StartError>> start_read(std::shared_ptr<const Selector> selector,
                                                                           From from);
@@ -42,6 +45,12 @@ class Gateway {
   boost::asio::awaitable<bool> barrier(std::uint32_t timeout_ms);
   boost::asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> find_id(wire::Claim id);
 
+  boost::asio::awaitable<std::expected<wire::BackupHead, std::string>> backup_head();
+  boost::asio::awaitable<std::expected<storage::SnapshotData, storage::Error>> read_backup_snapshot(
+      std::uint64_t number, std::uint64_t offset, std::size_t bytes_max);
+  boost::asio::awaitable<std::expected<std::vector<raft::Entry>, storage::Error>> read_backup_entries(
+      raft::Index first, raft::Index last, std::size_t bytes_max);
+
   using Changed = std::expected<raft::Index, ChangeRefusal>;
   boost::asio::awaitable<Changed> change_members(MemberChange change, std::uint32_t timeout_ms);
   boost::asio::awaitable<std::expected<void, ChangeRefusal>> transfer_leadership(std::string to);
@@ -52,6 +61,8 @@ class Gateway {
   boost::asio::awaitable<NodeStatus> status();
   boost::asio::awaitable<Counters> counters();
   boost::asio::awaitable<std::vector<TopicInfo>> topics();
+  boost::asio::awaitable<std::optional<GroupInfo>> group(std::string name);
+  boost::asio::awaitable<std::vector<GroupInfo>> groups();
   boost::asio::awaitable<std::expected<LogOutline, ReadError>> log_outline(raft::Index from, std::uint32_t limit);
 
  private:

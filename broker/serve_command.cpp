@@ -14,6 +14,7 @@
 
 #include "broker/app.hpp"
 #include "broker/config.hpp"
+#include "broker/copy_commands.hpp"
 #include "storage/inspect.hpp"
 
 namespace weir::broker {
@@ -107,6 +108,7 @@ void add_server_commands(CLI::App& root, const std::function<void(int exit_code)
   CLI::App* show = config->add_subcommand("show", "Each setting in force and where it came from");
   show->callback([options = add_settings(*show)] { print_settings(load(*options)); });
 
+  add_copy_commands(root, report);
   CLI::App* look = root.add_subcommand("storage", "Look into the data folder of a node that is stopped");
   look->require_subcommand(1);
   add_inspection(*look, "check", "Verify every byte; exit 1 and the file's name if one is damaged",

@@ -176,6 +176,8 @@ std::string_view to_string(Command command) {
       return "RETAIN";
     case Command::digest:
       return "DIGEST";
+    case Command::batch:
+      return "BATCH";
   }
   return "UNKNOWN";
 }

@@ -21,6 +21,7 @@ enum class Command : std::uint8_t {
   config = 6,   ///< the cluster's members (wire/entry.fbs, ConfigEntry)
   retain = 7,   ///< retention floors
   digest = 8,   ///< digests of the replicas' state
+  batch = 9,    ///< events and commits of groups, together or not at all (wire/entry.fbs, PublishEntry)
 };
 
 /// The name that `weir raft log` prints ("NOOP", "SET", "DEDUP", ...); "UNKNOWN" for a number of a later version.

@@ -53,6 +53,8 @@ enum class Mutant : std::uint8_t {
   id_outlives_event,  ///< an id below its topic's floor is a duplicate still
   id_dies_early,      ///< the id of the first retained event is forgotten
   gap_untold,         ///< a reader is not told what retention took from it
+  // ids on disk
+  runs_not_asked,  ///< an id that has left memory is new
   // members
   change_before_noop,    ///< FAULTS 31, the bug of 2015: a leader changes the members before its no-op is committed
   two_changes,           ///< FAULTS 30: a change does not wait until the one before is committed

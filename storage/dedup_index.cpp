@@ -12,7 +12,7 @@ namespace {
 
 // 1,024 tables, told apart by bits of the hash: at 100 million ids a table that grows moves 100,000 slots, about a
 // millisecond.
-constexpr unsigned kShardBits = 10;
+constexpr unsigned kShardBits = IdKey::kBits - 32;
 constexpr std::size_t kShards = std::size_t{1} << kShardBits;
 
 // A place in 8 bytes: | elsewhere 1 | log index 46 | ordinal 17 |. What does not fit is kept elsewhere, at this number.
@@ -103,13 +103,21 @@ struct DedupIndex::Table {
   std::array<Shard, kShards> shards;
   std::vector<IdPlace> elsewhere;
   std::size_t size = 0;
+  IdRuns runs;
   raft::Index forgotten_before;
   std::size_t to_sweep = 0;    ///< shards that may hold something from before forgotten_before,
   std::size_t next_shard = 0;  ///< beginning with this one, round and round
 
-  [[nodiscard]] static std::size_t shard_of(IdHash hash) { return hash.high >> (64 - kShardBits); }
-  // Of the other half of the hash: every bit of it is as good as the next.
-  [[nodiscard]] static std::uint32_t fingerprint_of(IdHash hash) { return static_cast<std::uint32_t>(hash.low >> 32U); }
+  // Of the two halves of the hash: every bit of it is as good as the next.
+  [[nodiscard]] static std::size_t shard_of(IdHash hash) { return key_of(hash).value >> 32U; }
+  [[nodiscard]] static std::uint32_t fingerprint_of(IdHash hash) {
+    return static_cast<std::uint32_t>(key_of(hash).value);
+  }
+  [[nodiscard]] bool is_in_runs(raft::Index index) const {
+    return !runs.empty() && index >= runs.front()->first_index() && index <= runs.back()->last_index();
+  }
+  /// Forgotten, or in a run.
+  [[nodiscard]] bool is_unwanted(raft::Index index) const { return index < forgotten_before || is_in_runs(index); }
 
   [[nodiscard]] std::uint64_t pack(IdPlace place) {
     if (place.log_index.value < kIndexLimit && place.ordinal < kOrdinalLimit && place.log_index != raft::Index{})
@@ -151,9 +159,30 @@ void DedupIndex::forget_before(raft::Index index) {
 void DedupIndex::sweep() {
   if (table_->to_sweep == 0) return;
   table_->size -= table_->shards[table_->next_shard].remove(
-      [this](std::uint64_t packed) { return table_->unpack(packed).log_index < table_->forgotten_before; });
+      [this](std::uint64_t packed) { return table_->is_unwanted(table_->unpack(packed).log_index); });
   table_->next_shard = (table_->next_shard + 1) % kShards;
   --table_->to_sweep;
+}
+
+void DedupIndex::sweep_all() {
+  while (table_->to_sweep != 0) sweep();
+}
+
+void DedupIndex::take_runs(IdRuns runs) {
+  table_->runs = std::move(runs);
+  table_->to_sweep = kShards;
+}
+
+const IdRuns& DedupIndex::runs() const {
+  return table_->runs;
+}
+
+bool DedupIndex::runs_may_contain(IdKey key) const {
+  return std::ranges::any_of(table_->runs, [key](const auto& run) { return run->may_contain(key); });
+}
+
+bool DedupIndex::is_in_runs(raft::Index log_index) const {
+  return table_->is_in_runs(log_index);
 }
 
 std::vector<IdPlace> DedupIndex::find(IdHash hash) const {
@@ -172,6 +201,12 @@ bool DedupIndex::may_contain(IdHash hash) const {
     return false;
   });
   return found;
+}
+
+std::uint64_t DedupIndex::size_with_runs() const {
+  std::uint64_t size = table_->size;
+  for (const auto& run : table_->runs) size += run->size();
+  return size;
 }
 
 std::size_t DedupIndex::size() const {

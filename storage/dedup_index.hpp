@@ -8,25 +8,13 @@
 #include <vector>
 
 #include "raft/types.hpp"
+#include "storage/id_run.hpp"
 
 namespace weir::storage {
 
-/// 128 bits of an id's hash (wire::id_hash); the index never sees the id itself.
-struct IdHash {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-  friend auto operator<=>(const IdHash&, const IdHash&) = default;
-};
-
-/// A PUBLISH entry's event, or a DEDUP entry's claim, by its ordinal.
-struct IdPlace {
-  raft::Index log_index;
-  std::uint32_t ordinal = 0;
-  friend auto operator<=>(const IdPlace&, const IdPlace&) = default;
-};
-
-/// 15 to 19 bytes an id. Exact over all it was told: find never misses. A place found is a candidate that the caller
-/// confirms in the log, so equal hashes of different ids cost a look-up, never an event.
+/// 15 to 19 bytes an id, until it is in a run. Exact over all it was told: find, with what runs hold, never misses. A
+/// place found is a candidate that the caller confirms in the log, so equal hashes of different ids cost a look-up,
+/// never an event.
 class DedupIndex {
  public:
   DedupIndex();
@@ -42,15 +30,28 @@ class DedupIndex {
   void insert(IdHash hash, IdPlace place);
   /// As one after the other, a third of the time where there are many: each part of the table is gone through once.
   void insert(std::span<const Id> ids);
+  /// What these hold leaves the table, part by part (sweep). Until then it is in both.
+  void take_runs(IdRuns runs);
+  [[nodiscard]] const IdRuns& runs() const;
+  /// A run may hold ids of this key: who wants to know must ask the disk.
+  [[nodiscard]] bool runs_may_contain(IdKey key) const;
+  /// Entries whose ids are in a run.
+  [[nodiscard]] bool is_in_runs(raft::Index log_index) const;
+
   /// Ids of entries before `index` are wanted no more. find() may go on naming them until sweep() has come by.
   void forget_before(raft::Index index);
   /// Clears one part of 1,024 of what is to be forgotten, about a millisecond at 100 million ids; nothing to do is
   /// fast.
   void sweep();
-  /// In order of insertion; nearly always none or one.
+  /// All that is to be done by sweep(), at once.
+  void sweep_all();
+  /// Those in the table, in order of insertion; nearly always none or one.
   [[nodiscard]] std::vector<IdPlace> find(IdHash hash) const;
   [[nodiscard]] bool may_contain(IdHash hash) const;
-  [[nodiscard]] std::size_t size() const;  ///< with those that are yet to be swept
+  /// With those in runs, and those that are yet to be swept from the table, or in both.
+  [[nodiscard]] std::uint64_t size_with_runs() const;
+  // --- of the table; with those that are yet to be swept
+  [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:

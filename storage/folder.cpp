@@ -161,6 +161,10 @@ std::expected<DataFolder, Error> DataFolder::open(const std::string& path) {
 std::expected<void, Error> DataFolder::find_generation() {
   const std::string current_path = path_ + "/CURRENT";
   if (!exists(current_path)) {
+    if (exists(path_ + kRestoringName))
+      return failure(Errc::setup, path_,
+                     "a backup is being restored here, or was and did not come to its end; then remove the folder and "
+                     "restore again");
     auto generations = list_generations(path_);
     if (!generations) return std::unexpected(std::move(generations.error()));
     if (generations->empty() || exists(path_ + "/CREATING")) return {};
@@ -178,7 +182,10 @@ std::expected<void, Error> DataFolder::find_generation() {
                    "does not name a generation that exists; put its name back, or move the whole data folder away: the "
                    "node then joins as a new member");
   generation_ = path_ + "/" + name;
-  // Left over if the last step of finish_generation was cut short.
+  // Left over if the last step of adopt, or of finish_generation, was cut short.
+  std::error_code code;
+  if (fs::remove_all(path_ + kRestoringName, code); code)
+    return failure(Errc::setup, path_, "cannot remove what a restore left: " + code.message());
   if (unlink((path_ + "/CREATING").c_str()) != 0 && errno != ENOENT) return failure_errno(path_, "tidy up");
   return {};
 }
@@ -211,6 +218,20 @@ std::expected<void, Error> DataFolder::finish_generation() {
   const bool first = !generation_;
   generation_ = generation;
   if (first && unlink((path_ + "/CREATING").c_str()) != 0) return failure_errno(path_, "tidy up");
+  return {};
+}
+
+std::expected<void, Error> DataFolder::adopt(const std::string& generation) {
+  auto begun = begin_generation();
+  if (!begun) return std::unexpected(std::move(begun.error()));
+  // Takes the place of the empty one.
+  if (std::rename(generation.c_str(), begun->c_str()) != 0) return failure_errno(*begun, "put in place");
+  // Durable before CURRENT names it: the other order would leave an empty generation, and what is left be removed.
+  if (auto synced = sync_folder(path_); !synced) return synced;
+  if (auto finished = finish_generation(); !finished) return finished;
+  std::error_code code;
+  if (fs::remove_all(path_ + kRestoringName, code); code)
+    return failure(Errc::io, path_, "is restored, but what was needed for it is still there: " + code.message());
   return {};
 }
 

@@ -5,6 +5,7 @@
 //   <folder>/CURRENT              one line, the name of the generation in use
 //   <folder>/gen-000001/          state.mdb, segment-*.mdb, checkpoint-*.wck
 //   <folder>/gen-000002/          a leader's snapshot, until it is whole and CURRENT names it
+//   <folder>/restoring/           there while a backup is restored: without CURRENT nobody may begin anything here
 //   <folder>/DAMAGED              a generation must not be used any more; it is kept until the node is whole again
 //
 // Thread rule: used by the thread that opens the store. Holds the lock until it is destroyed.
@@ -21,6 +22,9 @@ namespace weir::storage {
 
 /// Names in the folder are durable when this returns.
 [[nodiscard]] std::expected<void, Error> sync_folder(const std::string& path);
+
+/// Where a backup is restored before it is put in place as the folder's first generation (DataFolder::adopt).
+inline constexpr const char* kRestoringName = "/restoring";
 
 /// What DAMAGED says (docs/decisions/0018).
 struct Damage {
@@ -49,6 +53,9 @@ class DataFolder {
   [[nodiscard]] std::expected<std::string, Error> begin_generation();
   /// The files in it are durable: from now on it is the current one, whatever happens.
   [[nodiscard]] std::expected<void, Error> finish_generation();
+  /// Of a new folder: `generation`, the finished one of a store that was made in kRestoringName and is closed, becomes
+  /// this folder's first, at once or, after a crash, not at all. What else is in kRestoringName goes.
+  [[nodiscard]] std::expected<void, Error> adopt(const std::string& generation);
   /// Removes every generation but the current one and the one that is kept: unfinished, or left behind.
   [[nodiscard]] std::expected<void, Error> remove_other_generations();
 

@@ -204,6 +204,17 @@ std::expected<void, Error> check_folder(const std::string& folder, const LinePri
   return {};
 }
 
+std::expected<Identity, Error> identity_of_folder(const std::string& folder) {
+  auto opened = open_folder(folder);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  const auto state = read_state(*opened->generation());
+  if (!state) return std::unexpected(state.error());
+  return Identity{.node = state->identity.node,
+                  .incarnation = state->identity.incarnation,
+                  .cluster_id = state->identity.cluster_id,
+                  .lost_data = opened->damage().has_value()};
+}
+
 std::expected<void, Error> dump_folder(const std::string& folder, const LinePrinter& print) {
   auto opened = open_folder(folder);
   if (!opened) return std::unexpected(std::move(opened.error()));

@@ -50,6 +50,11 @@ std::shared_ptr<CheckpointFiles> LmdbLogStore::checkpoint_files() const {
   return checkpoints_;
 }
 
+std::shared_ptr<IdRunFiles> LmdbLogStore::id_run_files() const {
+  const std::scoped_lock lock(pointers_mutex_);
+  return id_runs_;
+}
+
 std::shared_ptr<SegmentFiles> LmdbLogStore::files() const {
   const std::scoped_lock lock(pointers_mutex_);
   return files_;

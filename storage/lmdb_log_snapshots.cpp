@@ -5,6 +5,7 @@
 
 #include "raft/check.hpp"
 #include "storage/checkpoint_file.hpp"
+#include "storage/id_run_files.hpp"
 #include "storage/lmdb_log_sending.hpp"
 #include "storage/lmdb_log_store.hpp"
 #include "storage/segment_open.hpp"
@@ -13,8 +14,11 @@
 namespace weir::storage {
 namespace {
 
-/// Snapshots that can be gone on with at the same time: one for each follower that is helped and a little more.
-constexpr std::size_t kSendingMax = 4;
+/// Snapshots that can be gone on with at the same time: one for each follower that is helped, for each backup, and a
+/// little more.
+constexpr std::size_t kSendingMax = 6;
+/// A run has at least so many ids, if there are so many: 24 MiB while it is made.
+constexpr std::size_t kIdsOfRun = std::size_t{1} << 20U;
 /// A follower that has not asked for so long begins anew.
 constexpr std::chrono::seconds kSendingIdle{60};
 
@@ -47,6 +51,30 @@ std::vector<raft::Index> LmdbLogStore::checkpoints() const {
 
 std::expected<Checkpoint, Error> LmdbLogStore::checkpoint(raft::Index index) const {
   return checkpoint_files()->read(index);
+}
+
+IdRuns LmdbLogStore::id_runs() const {
+  return id_run_files()->runs();
+}
+
+std::expected<IdRuns, Error> LmdbLogStore::move_ids(raft::Index up_to, const IdsOf& ids_of) {
+  const auto runs = id_run_files();
+  const auto checkpoints = checkpoint_files();
+  const raft::Index first_needed = first_index();
+  runs->forget_before(first_needed);
+  std::vector<KeyedPlace> ids;
+  for (const CheckpointRecord& record : checkpoints->records()) {
+    if (record.index <= runs->covered() || record.index > up_to) continue;
+    const auto checkpoint = checkpoints->read(record.index);
+    if (!checkpoint) return std::unexpected(checkpoint.error());
+    if (auto added = ids_of(*checkpoint, ids); !added)
+      return std::unexpected(Error{Errc::version, checkpoints->path_of(record.index) + ": " + added.error()});
+    if (ids.size() < kIdsOfRun && record.index != up_to) continue;
+    if (auto added = runs->add(record.index, ids, first_needed); !added)
+      return std::unexpected(std::move(added.error()));
+    ids.clear();
+  }
+  return runs->runs();
 }
 
 raft::Index LmdbLogStore::snapshot_index() const {
@@ -135,12 +163,14 @@ std::expected<void, Error> LmdbLogStore::install(const raft::Snapshot& snapshot)
 
   auto files = make_segment_files(inbox->generation(), options_);
   auto checkpoints = std::make_shared<CheckpointFiles>(inbox->generation(), inbox->checkpoints());
+  auto id_runs = std::make_shared<IdRunFiles>(inbox->generation());
   auto segments = std::make_shared<const Segments>(*std::move(opened));
   {
     const std::scoped_lock lock(sending_mutex_, pointers_mutex_);
     sending_.clear();
     files_.swap(files);
     checkpoints_.swap(checkpoints);
+    id_runs_.swap(id_runs);
     segments_.swap(segments);
   }
   state_ = *std::move(state);

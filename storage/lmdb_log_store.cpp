@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "storage/checkpoint_file.hpp"
+#include "storage/id_run_files.hpp"
 #include "storage/lmdb_log_sending.hpp"
 #include "storage/segment_open.hpp"
 #include "storage/snapshot_inbox.hpp"
@@ -162,6 +163,9 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open_folder(co
 
   auto checkpoints = find_checkpoints(generation, state->segments(), *log);
   if (!checkpoints) return std::unexpected(std::move(checkpoints.error()));
+  const raft::Index covered = checkpoints->empty() ? raft::Index{} : checkpoints->back().index;
+  auto id_runs = IdRunFiles::find(generation, state->segments().front().first_index, covered);
+  if (!id_runs) return std::unexpected(std::move(id_runs.error()));
   auto opened = open_segments(generation, state->segments(), log->heads, options);
   if (!opened) return std::unexpected(std::move(opened.error()));
   const std::vector<LostChunk> lost = std::move(log->lost);
@@ -171,7 +175,7 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open_folder(co
       if (entry.command == raft::Command::config) config_entries.push_back(entry.index);
   std::unique_ptr<LmdbLogStore> store(new LmdbLogStore(options, std::move(*folder), std::move(*state),
                                                        std::move(opened->segments), std::move(opened->active),
-                                                       std::move(*log), *std::move(checkpoints)));
+                                                       std::move(*log), *std::move(checkpoints), *std::move(id_runs)));
   if (auto done = half_founded ? store->drop_half_founded(lost.size()) : store->restore(lost); !done)
     return std::unexpected(std::move(done.error()));
   store->recovered_ = {.hard_state = store->state_.hard_state(),
@@ -184,7 +188,8 @@ std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open_folder(co
 }
 
 LmdbLogStore::LmdbLogStore(Options options, DataFolder folder, StateFile state, Segments segments, SegmentPtr active,
-                           RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints)
+                           RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints,
+                           std::shared_ptr<IdRunFiles> id_runs)
     : options_(std::move(options)),
       folder_(std::move(folder)),
       state_(std::move(state)),
@@ -193,6 +198,7 @@ LmdbLogStore::LmdbLogStore(Options options, DataFolder folder, StateFile state, 
       files_(make_segment_files(*folder_.generation(), options_)),
       segments_(std::make_shared<const Segments>(std::move(segments))),
       checkpoints_(std::make_shared<CheckpointFiles>(*folder_.generation(), std::move(checkpoints))),
+      id_runs_(std::move(id_runs)),
       active_(std::move(active)),
       head_(active_->head),
       active_used_(recovered.last_index >= head_.first_index),

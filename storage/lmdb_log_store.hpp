@@ -28,6 +28,7 @@ namespace weir::storage {
 
 struct KeptRecords;
 class CheckpointFiles;
+class IdRunFiles;
 struct CheckpointRecord;
 class SnapshotInbox;
 class SnapshotSource;
@@ -110,6 +111,8 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] std::expected<void, Error> save(const Checkpoint& checkpoint) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override;
   [[nodiscard]] std::expected<Checkpoint, Error> checkpoint(raft::Index index) const override;
+  [[nodiscard]] IdRuns id_runs() const override;
+  [[nodiscard]] std::expected<IdRuns, Error> move_ids(raft::Index up_to, const IdsOf& ids_of) override;
   /// The newest checkpoint that ends before the file that is being written to: what is sent never changes.
   [[nodiscard]] raft::Index snapshot_index() const override;
   [[nodiscard]] std::expected<SnapshotData, Error> read_snapshot(std::uint64_t number, std::uint64_t offset,
@@ -123,6 +126,11 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] const std::string& lost_because() const { return lost_because_; }
   /// This node has again what its cluster has: what was left aside is removed in the background. The writing thread.
   [[nodiscard]] std::expected<void, Error> forget_damage();
+
+  /// The log goes on as another cluster's: with `config`, the CONFIG entry behind the last one, in a term above all
+  /// before; only then has the folder the cluster's id. In between no node starts with it, and this can be done again.
+  /// Errors as append(). The writing thread, while no node uses the store (`weir restore`, `weir recover`).
+  [[nodiscard]] std::expected<void, Error> begin_life(std::string_view cluster_id, const raft::Entry& config);
 
   /// The files of the log, oldest first. From any thread.
   [[nodiscard]] std::vector<std::string> segment_paths() const;
@@ -148,7 +156,7 @@ class LmdbLogStore final : public LogStore {
   };
 
   LmdbLogStore(Options options, DataFolder folder, StateFile state, Segments segments, SegmentPtr active,
-               RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints);
+               RecoveredLog recovered, std::vector<CheckpointRecord> checkpoints, std::shared_ptr<IdRunFiles> id_runs);
 
   // --- opening (lmdb_log_store.cpp)
   [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open_folder(const Options& options);
@@ -192,6 +200,7 @@ class LmdbLogStore final : public LogStore {
 
   [[nodiscard]] std::shared_ptr<const Segments> segments() const;
   [[nodiscard]] std::shared_ptr<CheckpointFiles> checkpoint_files() const;
+  [[nodiscard]] std::shared_ptr<IdRunFiles> id_run_files() const;
   [[nodiscard]] std::shared_ptr<SegmentFiles> files() const;
 
   // Declared first, so released last.
@@ -206,6 +215,7 @@ class LmdbLogStore final : public LogStore {
   std::shared_ptr<SegmentFiles> files_;
   std::shared_ptr<const Segments> segments_;
   std::shared_ptr<CheckpointFiles> checkpoints_;
+  std::shared_ptr<IdRunFiles> id_runs_;
 
   // The writer's view of what is durable.
   SegmentPtr active_;                     ///< the last of segments_

@@ -17,6 +17,7 @@
 #include "raft/entry.hpp"
 #include "raft/raft.hpp"
 #include "storage/error.hpp"
+#include "storage/id_run.hpp"
 
 namespace weir::storage {
 
@@ -109,6 +110,12 @@ class LogStore {
   [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const = 0;
   /// Verified as read(). `gone` if it is none of checkpoints(). From any thread.
   [[nodiscard]] virtual std::expected<Checkpoint, Error> checkpoint(raft::Index index) const = 0;
+
+  /// Of the ids that deltas hold, those that are in runs. From any thread.
+  [[nodiscard]] virtual IdRuns id_runs() const = 0;
+  /// Puts the ids of all deltas up to the checkpoint of `up_to` into runs, durably; the runs there are then. One call
+  /// at a time, and none beside save(); beside all others. An error leaves what there was, and the store usable.
+  [[nodiscard]] virtual std::expected<IdRuns, Error> move_ids(raft::Index up_to, const IdsOf& ids_of) = 0;
 
   /// What the newest snapshot that can be sent covers; 0 = there is none yet. From any thread.
   [[nodiscard]] virtual raft::Index snapshot_index() const = 0;

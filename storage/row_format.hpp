@@ -27,6 +27,7 @@ enum class Magic : std::uint32_t {
   segment_list = 0x534c5357,  // WSLS
   segment_head = 0x47455357,  // WSEG
   segment_seal = 0x4c455357,  // WSEL
+  id_run = 0x52444957,        // WIDR
   chunk = 0x4b484357,         // WCHK
   checkpoint = 0x504b4357,    // WCKP
   snapshot = 0x504e5357,      // WSNP

@@ -56,7 +56,7 @@ class Scrub {
   [[nodiscard]] Done seal_new_files(const std::stop_token& stop);
   [[nodiscard]] Done pass(const std::stop_token& stop);
   [[nodiscard]] Done look_at(const RolledFile& file, Pace& pace);
-  [[nodiscard]] Done look_at_checkpoints(Pace& pace);
+  [[nodiscard]] Done look_at_derived(Pace& pace);
   /// False if it was told to stop.
   [[nodiscard]] bool wait(const std::stop_token& stop, std::chrono::steady_clock::time_point until);
   [[nodiscard]] bool is_still_there(const RolledFile& file) const;

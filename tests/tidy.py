@@ -27,11 +27,12 @@ MAY_INCLUDE = {
     "tests": {"raft", "wire", "storage", "broker", "clients", "bench"},
 }
 # One binary holds server and client commands and the bench, so its main() knows them.
-# The codec of the binary messages exists once: clients share that file with the broker.
+# The codecs of the binary messages and of a backup exist once: clients share those files with the broker.
 INCLUDE_EXCEPTIONS = {
     ("broker/main.cpp", "clients/cli/cli.hpp"),
     ("broker/main.cpp", "bench/command.hpp"),
     ("clients/cpp/batch_publisher.cpp", "wire/client_message.hpp"),
+    ("clients/cli/backup.cpp", "wire/backup_stream.hpp"),
 }
 
 # raft/ is pure: no clock, thread, lock, logger, socket, file, or order that differs between runs.

@@ -19,6 +19,7 @@
 #include "raft/entry.hpp"
 #include "wire/error.hpp"
 #include "wire/event.hpp"
+#include "wire/group.hpp"
 #include "wire/topic.hpp"
 
 namespace weir::wire {
@@ -54,7 +55,8 @@ class PublishBuilder {
   /// Copies what the views show.
   void add(const EventView& event);
   void expect(std::string_view topic, raft::Offset next);
-  /// The client's Idempotency-Key of the batch. Carried, not acted on yet.
+  void commit(const GroupCommit& commit);
+  /// The client's Idempotency-Key of the batch, at most 256 bytes.
   void set_request_id(std::string_view request_id);
   [[nodiscard]] std::size_t event_count() const;
   /// The finished FlatBuffer, time 0. too_large above kEntryBytesMax or kBatchEventsMax; malformed if it breaks a rule
@@ -70,7 +72,8 @@ struct RequestView {
   std::uint32_t first_event = 0;
   std::uint32_t event_count = 0;
   std::vector<Expectation> expectations;
-  std::string_view request_id;  ///< empty = none
+  std::string_view request_id;       ///< empty = none
+  std::vector<GroupCommit> commits;  ///< of a batch
 };
 
 /// A verified PUBLISH entry or request, read in place. Keeps its bytes alive; copies share them.
@@ -97,6 +100,8 @@ class PublishView {
   [[nodiscard]] std::string_view source(std::uint32_t ordinal) const;
   [[nodiscard]] std::size_t body_size(std::uint32_t ordinal) const;
   [[nodiscard]] bool every_event_has_id() const;
+  /// Requests that have a key of their own, or commit for a group, make BATCH entries; all others PUBLISH entries.
+  [[nodiscard]] bool is_batch() const;
   [[nodiscard]] const raft::Bytes& bytes() const;
   /// At most so many bytes does this request add to an entry that it is merged into. Columns are all or nothing: one
   /// event with a key gives every event of the entry a place for one, so an entry can be larger than its requests.
@@ -138,6 +143,15 @@ struct TopicEntry {
 };
 [[nodiscard]] raft::Bytes encode(const TopicEntry& entry);
 [[nodiscard]] std::expected<TopicEntry, Error> decode_topic(const raft::Bytes& data);
+
+/// GROUP: consumer groups, their claims and commits.
+struct GroupEntry {
+  std::uint64_t time_ms = 0;
+  std::vector<GroupChange> changes;  ///< each a request of its own
+  friend bool operator==(const GroupEntry&, const GroupEntry&) = default;
+};
+[[nodiscard]] raft::Bytes encode(const GroupEntry& entry);
+[[nodiscard]] std::expected<GroupEntry, Error> decode_group(const raft::Bytes& data);
 
 /// RETAIN: what is kept no longer.
 struct Floor {

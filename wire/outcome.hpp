@@ -1,5 +1,5 @@
-// How a publish, a claim or a change of a topic ended: decided at apply on the leader, carried back to the node where
-// the client asked. Values only: no thread rule.
+// How a publish, a claim, a change of a topic or of a group ended: decided at apply on the leader, carried back to the
+// node where the client asked. Values only: no thread rule.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "raft/types.hpp"
+#include "wire/group.hpp"
 #include "wire/topic.hpp"
 
 namespace weir::wire {
@@ -51,7 +52,11 @@ enum class RefusalKind : std::uint8_t {
   outcome_unknown = 11,    ///< 504: may or may not be stored; repeat the same request with its ids
   malformed = 12,          ///< 400
   unfit = 13,              ///< 503: the replicas disagree; no member takes it until an operator acts
-  conflict = 14,           ///< 409: the topic is there with other settings, or they do not allow it
+  conflict = 14,           ///< 409: the topic or group is there with other settings, or they do not allow it
+  no_group = 15,           ///< 404
+  lease_lost = 16,         ///< 409: it ran out, or its range was given up
+  quota = 17,              ///< 429: as many groups or leases as there may be
+  moved_on = 18,           ///< inside a broker's claim only: that range is not what is next; read on
 };
 
 struct Refused {
@@ -62,6 +67,6 @@ struct Refused {
   friend bool operator==(const Refused&, const Refused&) = default;
 };
 
-using Outcome = std::variant<Published, Claimed, Refused, TopicChanged>;
+using Outcome = std::variant<Published, Claimed, Refused, TopicChanged, GroupChanged>;
 
 }  // namespace weir::wire

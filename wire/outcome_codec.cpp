@@ -59,6 +59,12 @@ struct OutcomeEncoder {
                                 changed.next_offset.value, changed.bytes, changed.last_time_ms)
             .Union()};
   }
+  Encoded operator()(const GroupChanged& changed) const {
+    return {fbs::Outcome::GroupChanged,
+            fbs::CreateGroupChanged(builder, static_cast<fbs::GroupWhat>(changed.what), changed.committed.value,
+                                    changed.generation, changed.lease, changed.expires_ms)
+                .Union()};
+  }
 };
 
 EventResult decode_result(const fbs::EventResult& table, Rules& rules) {
@@ -90,7 +96,7 @@ Claimed decode_outcome(const fbs::Claimed& table, Rules& rules) {
 
 Refused decode_outcome(const fbs::Refused& table, Rules& rules) {
   const auto detail = text_of(table.detail());
-  rules.that(table.kind() >= fbs::RefusalKind::id_reuse && table.kind() <= fbs::RefusalKind::conflict,
+  rules.that(table.kind() >= fbs::RefusalKind::id_reuse && table.kind() <= fbs::RefusalKind::moved_on,
              "kind: a known one");
   rules.number(table.offset(), "offset: below 2^62");
   rules.that(detail.size() <= kDetailBytesMax, "detail: at most 4096 bytes");
@@ -125,6 +131,19 @@ TopicChanged decode_outcome(const fbs::TopicChanged& table, Rules& rules) {
           table.last_time_ms()};
 }
 
+GroupChanged decode_outcome(const fbs::GroupChanged& table, Rules& rules) {
+  rules.that(table.what() >= fbs::GroupWhat::created && table.what() <= fbs::GroupWhat::committed, "what: a known one");
+  rules.number(table.committed(), "committed: below 2^62");
+  rules.number(table.generation(), "generation: below 2^62");
+  rules.number(table.lease(), "lease: below 2^62");
+  rules.number(table.expires_ms(), "expires: below 2^62");
+  return {.what = static_cast<GroupWhat>(table.what()),
+          .committed = raft::Position{table.committed()},
+          .generation = table.generation(),
+          .lease = table.lease(),
+          .expires_ms = table.expires_ms()};
+}
+
 }  // namespace
 
 EncodedFrame encode_reply(const ForwardReply& reply) {
@@ -152,6 +171,9 @@ std::expected<ForwardReply, Error> decode_reply(const Payload& payload) {
       break;
     case fbs::Outcome::TopicChanged:
       reply.outcome = decode_outcome(*table->outcome_as_TopicChanged(), rules);
+      break;
+    case fbs::Outcome::GroupChanged:
+      reply.outcome = decode_outcome(*table->outcome_as_GroupChanged(), rules);
       break;
     case fbs::Outcome::NONE:
     default:

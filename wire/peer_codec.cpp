@@ -134,7 +134,8 @@ std::expected<Forward, Error> decode_forward(Payload& payload) {
   if (table == nullptr) return malformed("Forward: not a FlatBuffer of this schema");
   const auto command = static_cast<raft::Command>(table->command());
   Rules rules("Forward");
-  rules.that(command >= raft::Command::publish && command <= raft::Command::topic, "command: PUBLISH, DEDUP or TOPIC");
+  rules.that((command >= raft::Command::publish && command <= raft::Command::group) || command == raft::Command::batch,
+             "command: PUBLISH, DEDUP, TOPIC, GROUP or BATCH");
   rules.that(table->request_size() <= kEntryBytesMax, "request: at most 12 MiB");
   if (!rules.hold()) return rules.error();
   auto request = payload.take(table->request_size());

@@ -64,8 +64,8 @@ struct Found {
   raft::Bytes admission = {};
   friend bool operator==(const Found&, const Found&) = default;
 };
-/// A client's write, on its way to the leader: `request` is the data of a PUBLISH, DEDUP or TOPIC entry with one
-/// request.
+/// A client's write, on its way to the leader: `request` is the data of a PUBLISH, DEDUP, TOPIC, GROUP or BATCH
+/// entry with one request.
 struct Forward {
   std::uint64_t number = 0;  ///< the forwarder's own; comes back in the reply
   std::uint64_t boot_nonce = 0;

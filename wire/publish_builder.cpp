@@ -69,6 +69,10 @@ struct PublishBuilder::Columns {
   std::vector<std::string> expectation_topics;
   std::vector<std::uint64_t> expectation_next;
   std::vector<std::uint32_t> expectation_request;  ///< all 0: there is one request
+  std::vector<std::string> commit_groups;
+  std::vector<std::uint64_t> commit_lease;
+  std::vector<std::uint64_t> commit_position;
+  std::vector<std::uint32_t> commit_request;  ///< all 0
   std::string request_id;
   std::array<std::uint32_t, 1> request_id_end{};
   std::array<std::uint32_t, 1> request_end{};
@@ -76,7 +80,8 @@ struct PublishBuilder::Columns {
   std::size_t bytes = 0;        ///< of values; names are counted where they are kept
 
   [[nodiscard]] bool too_many() const {
-    return event_count > kBatchEventsMax || expectation_next.size() > kBatchEventsMax;
+    return event_count > kBatchEventsMax || expectation_next.size() > kBatchEventsMax ||
+           commit_lease.size() > kBatchEventsMax;
   }
   [[nodiscard]] bool too_large() const {
     return bytes + topic.bytes + content_type.bytes + header_name.bytes > kEntryBytesMax;
@@ -102,6 +107,10 @@ PublishColumns PublishBuilder::Columns::view() {
   columns.expectation_request = expectation_request;
   columns.expectation_topics.assign(expectation_topics.begin(), expectation_topics.end());
   columns.expectation_next = expectation_next;
+  columns.commit_request = commit_request;
+  columns.commit_groups.assign(commit_groups.begin(), commit_groups.end());
+  columns.commit_lease = commit_lease;
+  columns.commit_position = commit_position;
   return columns;
 }
 
@@ -140,6 +149,16 @@ void PublishBuilder::expect(std::string_view topic, raft::Offset next) {
   columns.expectation_request.push_back(0);
 }
 
+void PublishBuilder::commit(const GroupCommit& commit) {
+  auto& columns = *columns_;
+  columns.bytes += commit.group.size();
+  if (columns.too_many() || columns.too_large()) return;
+  columns.commit_groups.emplace_back(commit.group);
+  columns.commit_lease.push_back(commit.lease);
+  columns.commit_position.push_back(commit.position.value);
+  columns.commit_request.push_back(0);
+}
+
 void PublishBuilder::set_request_id(std::string_view request_id) {
   columns_->request_id = request_id;
 }
@@ -153,7 +172,7 @@ std::expected<raft::Bytes, Error> PublishBuilder::finish() {
     return std::unexpected(
         Error{Errc::too_large, "a request has at most " + std::to_string(max) + " " + std::string(of_what)});
   };
-  if (columns_->too_many()) return too_large(kBatchEventsMax, "events and expectations");
+  if (columns_->too_many()) return too_large(kBatchEventsMax, "events, expectations and commits");
   if (columns_->too_large()) return too_large(kEntryBytesMax, "bytes, encoded");
   const PublishColumns columns = columns_->view();
   if (const char* rule = broken_rule(columns)) return malformed(std::string("request: ") + rule);

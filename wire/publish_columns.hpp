@@ -58,6 +58,11 @@ struct PublishColumns {
   std::vector<std::string_view> expectation_topics;
   std::span<const std::uint64_t> expectation_next;
 
+  std::span<const std::uint32_t> commit_request;
+  std::vector<std::string_view> commit_groups;
+  std::span<const std::uint64_t> commit_lease;
+  std::span<const std::uint64_t> commit_position;
+
   [[nodiscard]] std::uint32_t event_count() const { return static_cast<std::uint32_t>(body.ends.size()); }
   [[nodiscard]] std::uint32_t request_count() const { return static_cast<std::uint32_t>(request_end.size()); }
   [[nodiscard]] std::uint32_t header_count() const { return static_cast<std::uint32_t>(header_event.size()); }

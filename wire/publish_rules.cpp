@@ -84,6 +84,19 @@ bool expectations_hold(const PublishColumns& columns) {
          std::ranges::all_of(columns.expectation_next, [](auto next) { return next < raft::kNumberLimit; });
 }
 
+bool commits_hold(const PublishColumns& columns) {
+  const std::size_t rows = columns.commit_request.size();
+  if (columns.commit_groups.size() != rows || columns.commit_lease.size() != rows ||
+      columns.commit_position.size() != rows) {
+    return false;
+  }
+  if (rows == 0) return true;
+  const auto in_range = [](auto number) { return number < raft::kNumberLimit; };
+  return ascending(columns.commit_request) && columns.commit_request.back() < columns.request_count() &&
+         sized(columns.commit_groups, 1, kGroupBytesMax) && std::ranges::all_of(columns.commit_lease, in_range) &&
+         std::ranges::all_of(columns.commit_position, in_range);
+}
+
 }  // namespace
 
 const char* broken_rule(const PublishColumns& columns) {
@@ -103,7 +116,9 @@ const char* broken_rule(const PublishColumns& columns) {
   }
   if (!headers_hold(columns)) return "headers: one event, name and value per row, in the order of events";
   if (!optional_blob_holds(columns.request_id, columns.request_end.size())) return "request ids: one per request";
+  if (!ids_hold(columns.request_id)) return "a request's id has at most 256 bytes";
   if (!expectations_hold(columns)) return "expectations: one request, topic and offset below 2^62 per row";
+  if (!commits_hold(columns)) return "commits: one request, group, lease and position below 2^62 per row";
   return nullptr;
 }
 

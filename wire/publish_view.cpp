@@ -24,6 +24,10 @@ PublishColumns columns_of(const fbs::PublishEntry& entry) {
   columns.expectation_request = elements(entry.expectation_request());
   columns.expectation_topics = texts_of(entry.expectation_topic());
   columns.expectation_next = elements(entry.expectation_next());
+  columns.commit_request = elements(entry.commit_request());
+  columns.commit_groups = texts_of(entry.commit_group());
+  columns.commit_lease = elements(entry.commit_lease());
+  columns.commit_position = elements(entry.commit_position());
   return columns;
 }
 
@@ -50,8 +54,10 @@ std::expected<PublishView, Error> PublishView::verify(raft::Bytes data) {
   const auto* entry = verified<fbs::PublishEntry>(data.view(), VerifyLimits{.depth = 1, .tables = 1});
   if (entry == nullptr) return malformed("PUBLISH entry: not a FlatBuffer of this schema");
   if (!entry->time_ms() || *entry->time_ms() >= raft::kNumberLimit) return malformed("PUBLISH entry: no valid time");
-  if (entry->expectation_next() != nullptr && !well_placed(entry->expectation_next()->Data(), kAlignment)) {
-    return malformed("PUBLISH entry: expectations are not aligned");
+  for (const auto* longs : {entry->expectation_next(), entry->commit_lease(), entry->commit_position()}) {
+    if (longs != nullptr && !well_placed(longs->Data(), kAlignment)) {
+      return malformed("PUBLISH entry: expectations or commits are not aligned");
+    }
   }
   auto state = std::make_shared<State>(State{std::move(data), *entry->time_ms(), columns_of(*entry)});
   if (const char* rule = broken_rule(state->columns)) return malformed(std::string("PUBLISH entry: ") + rule);
@@ -103,6 +109,11 @@ RequestView PublishView::request(std::uint32_t number) const {
   for (auto row = rows.from; row < rows.to; ++row) {
     request.expectations.push_back({columns.expectation_topics[row], raft::Offset{columns.expectation_next[row]}});
   }
+  const auto commits = rows_with(columns.commit_request, number);
+  for (auto row = commits.from; row < commits.to; ++row) {
+    request.commits.push_back(
+        {columns.commit_groups[row], columns.commit_lease[row], raft::Position{columns.commit_position[row]}});
+  }
   return request;
 }
 
@@ -121,6 +132,10 @@ EventView PublishView::event(std::uint32_t ordinal) const {
     event.headers.push_back({columns.header_name.at(row), columns.header_value.at(row)});
   }
   return event;
+}
+
+bool PublishView::is_batch() const {
+  return state_->columns.request_id.present() || !state_->columns.commit_request.empty();
 }
 
 bool PublishView::every_event_has_id() const {

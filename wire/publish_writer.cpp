@@ -16,8 +16,8 @@ using flatbuffers::Vector;
 using Parts = std::span<const PublishColumns* const>;
 using RowCount = std::uint32_t (PublishColumns::*)() const;
 
-/// vtable, table, root, and the length and padding of 24 vectors.
-constexpr std::size_t kFixedBytesMax = 512;
+/// vtable, table, root, and the length and padding of 28 vectors.
+constexpr std::size_t kFixedBytesMax = 640;
 /// Length, terminator and padding of a string, and the offset to it.
 constexpr std::size_t kStringBytesMax = 4 + 4 + 4;
 /// body, topic, id, source, key, content type: one u32 each, should all columns be needed.
@@ -36,7 +36,8 @@ std::size_t bytes_of(const PublishColumns& part) {
          bytes_of(part.content_type.names) + kStringBytesMax + part.header_event.size() * 3 * sizeof(std::uint32_t) +
          bytes_of(part.header_name.names) + part.header_value.blob.size() +
          part.expectation_next.size() * (sizeof(std::uint32_t) + sizeof(std::uint64_t)) +
-         bytes_of(part.expectation_topics);
+         bytes_of(part.expectation_topics) +
+         part.commit_lease.size() * (sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t)) + bytes_of(part.commit_groups);
 }
 
 struct BlobOffsets {
@@ -132,21 +133,20 @@ class Writer {
     return vector;
   }
 
-  Offset<Strings> expectation_topics() {
+  /// Of expectations and commits: strings as they stand, one per row.
+  Offset<Strings> texts(std::vector<std::string_view> PublishColumns::* column) {
     std::vector<std::string_view> all;
-    for (const auto* part : parts_) {
-      all.insert(all.end(), part->expectation_topics.begin(), part->expectation_topics.end());
-    }
+    for (const auto* part : parts_) all.insert(all.end(), (part->*column).begin(), (part->*column).end());
     return all.empty() ? Offset<Strings>{} : strings(all);
   }
 
-  Offset<Vector<std::uint64_t>> expectation_next() {
+  Offset<Vector<std::uint64_t>> longs(std::span<const std::uint64_t> PublishColumns::* column) {
     std::size_t rows = 0;
-    for (const auto* part : parts_) rows += part->expectation_next.size();
+    for (const auto* part : parts_) rows += (part->*column).size();
     if (rows == 0) return {};
     std::uint64_t* out = nullptr;
     const auto vector = unfilled_vector(builder_, rows, out);
-    for (const auto* part : parts_) out = std::ranges::copy(part->expectation_next, out).out;
+    for (const auto* part : parts_) out = std::ranges::copy(part->*column, out).out;
     return vector;
   }
 
@@ -215,15 +215,19 @@ raft::Bytes write_publish(std::span<const PublishColumns* const> parts, std::uin
   const auto header_event = writer.ordinals(&Columns::header_event, &Columns::event_count);
   const auto request_id = writer.blob(&Columns::request_id, &Columns::request_count);
   const auto request_end = writer.ordinals(&Columns::request_end, &Columns::event_count);
-  const auto expectation_next = writer.expectation_next();
-  const auto expectation_topics = writer.expectation_topics();
+  const auto expectation_next = writer.longs(&Columns::expectation_next);
+  const auto expectation_topics = writer.texts(&Columns::expectation_topics);
   const auto expectation_request = writer.ordinals(&Columns::expectation_request, &Columns::request_count);
+  const auto commit_position = writer.longs(&Columns::commit_position);
+  const auto commit_lease = writer.longs(&Columns::commit_lease);
+  const auto commit_groups = writer.texts(&Columns::commit_groups);
+  const auto commit_request = writer.ordinals(&Columns::commit_request, &Columns::request_count);
   auto& builder = writer.builder();
-  builder.Finish(fbs::CreatePublishEntry(builder, time_ms, request_end, body.ends, body.blob, topic.names,
-                                         topic.numbers, id.ends, id.blob, source.ends, source.blob, key.ends, key.blob,
-                                         content_type.names, content_type.numbers, header_event, header_name.names,
-                                         header_name.numbers, header_value.ends, header_value.blob, request_id.ends,
-                                         request_id.blob, expectation_request, expectation_topics, expectation_next));
+  builder.Finish(fbs::CreatePublishEntry(
+      builder, time_ms, request_end, body.ends, body.blob, topic.names, topic.numbers, id.ends, id.blob, source.ends,
+      source.blob, key.ends, key.blob, content_type.names, content_type.numbers, header_event, header_name.names,
+      header_name.numbers, header_value.ends, header_value.blob, request_id.ends, request_id.blob, expectation_request,
+      expectation_topics, expectation_next, commit_request, commit_groups, commit_lease, commit_position));
   return release(builder);
 }
 

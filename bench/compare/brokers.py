@@ -32,7 +32,8 @@ class Weir(Broker):
     dedup = "every id that is stored"
     tenth = "10%"
 
-    def __init__(self, setting, binary, arguments):
+    def __init__(self, setting, binary, arguments, environment=None):
+        self.environment = environment or {}
         self.setting = setting
         self.binary = str(binary)
         self.arguments = arguments
@@ -43,7 +44,7 @@ class Weir(Broker):
 
     def start(self, servers):
         env = {key: value for key, value in os.environ.items() if key != "WEIR_SERVER"}
-        self.env = {**env, "XDG_RUNTIME_DIR": str(servers.folder), "TMPDIR": str(servers.folder)}
+        self.env = {**env, **self.environment, "XDG_RUNTIME_DIR": str(servers.folder), "TMPDIR": str(servers.folder)}
         command = [self.binary, "dev", "--nodes", str(NODES), "--port", "0", "--raft-port", "0"]
         servers.start("dev", command, self.env)
         log = servers.folder / "dev.log"

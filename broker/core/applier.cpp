@@ -33,6 +33,7 @@ void Applier::pause() {
   queue_.clear();
   configs_.clear();
   at_hand_.clear();
+  places_at_hand_.clear();
 }
 
 void Applier::resume(raft::Entry config) {
@@ -111,7 +112,16 @@ void Applier::take(const std::vector<raft::Entry>& entries) {
 }
 
 bool Applier::look_up(const DecodedEntry& entry) {
-  for (const raft::Index index : state_.lookups(entry)) {
+  if (runs_ != state_.ids().runs()) {
+    // Ids have moved out of the table since the runs were asked.
+    places_at_hand_.clear();
+    runs_ = state_.ids().runs();
+  }
+  auto [keys, entries] = state_.lookups(entry, places_at_hand_);
+  if (!keys.empty()) {
+    ask_runs(std::move(keys));
+  }
+  for (const raft::Index index : entries) {
     if (at_hand_.contains(index)) {
       continue;
     }
@@ -122,6 +132,29 @@ bool Applier::look_up(const DecodedEntry& entry) {
     }
   }
   return reads_ == 0;
+}
+
+void Applier::ask_runs(std::vector<storage::IdKey> keys) {
+  ++reads_;
+  auto asked = keys;
+  disk_.find_ids(state_.ids().runs(), std::move(keys),
+                 [self = std::weak_ptr(self_), pauses = pauses_, asked_of = runs_,
+                  asked = std::move(asked)](std::expected<std::vector<storage::KeyedPlace>, storage::Error> found) {
+                   const auto alive = self.lock();
+                   if (!alive || (*alive)->pauses_ != pauses) {
+                     return;
+                   }
+                   Applier& applier = **alive;
+                   --applier.reads_;
+                   if (!found) {
+                     applier.fail(found.error());
+                     return;
+                   }
+                   if (asked_of == applier.runs_) {
+                     add_places(asked, *found, applier.places_at_hand_);
+                   }
+                   applier.pump();
+                 });
 }
 
 void Applier::read_one(raft::Index index) {
@@ -140,12 +173,16 @@ void Applier::read_one(raft::Index index) {
 void Applier::apply_front() {
   const DecodedEntryPtr entry = std::move(queue_.front());
   queue_.pop_front();
-  Applied applied = state_.apply(entry, [this](raft::Index index) {
-    const auto place = at_hand_.find(index);
-    WEIR_CHECK(place != at_hand_.end());
-    return place->second;
-  });
+  Applied applied = state_.apply(
+      entry,
+      [this](raft::Index index) {
+        const auto place = at_hand_.find(index);
+        WEIR_CHECK(place != at_hand_.end());
+        return place->second;
+      },
+      places_at_hand_);
   at_hand_.clear();
+  places_at_hand_.clear();
   if (entry->command == raft::Command::config) {
     config_ = std::move(configs_.front());
     configs_.pop_front();

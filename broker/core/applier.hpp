@@ -53,6 +53,7 @@ class Applier {
   /// True if everything that queue_'s first entry refers to is at hand; else asks the disk.
   bool look_up(const DecodedEntry& entry);
   void read_one(raft::Index index);
+  void ask_runs(std::vector<storage::IdKey> keys);
   void apply_front();
   void fail(const storage::Error& error);
 
@@ -67,6 +68,8 @@ class Applier {
   raft::Entry config_;
   /// Earlier entries held for the front of the queue.
   std::unordered_map<raft::Index, DecodedEntryPtr> at_hand_;
+  RunPlaces places_at_hand_;  ///< for the same entry, of these runs
+  storage::IdRuns runs_;
   std::size_t reads_ = 0;     ///< disk reads under way; while there are any, pump() does nothing
   std::uint64_t pauses_ = 0;  ///< so many so far: a read from before the latest is of no use
   bool paused_ = false;

@@ -37,6 +37,13 @@ constexpr std::uint64_t kEpochSalt = 0x9e3779b97f4a7c15U;
   return number ^ (number >> 31U);
 }
 
+[[nodiscard]] wire::ConfigEntry named_by(std::uint64_t seed) {
+  wire::ConfigEntry config;
+  config.cluster_id = base32_name(seed, kClusterIdLetters);
+  config.epoch = "e" + base32_name(seed ^ kEpochSalt, kEpochLetters);
+  return config;
+}
+
 }  // namespace
 
 std::string base32_name(std::uint64_t seed, std::size_t letters) {
@@ -48,6 +55,13 @@ std::string base32_name(std::uint64_t seed, std::size_t letters) {
     bits /= kAlphabet.size();
   }
   return name;
+}
+
+wire::ConfigEntry config_of_new_life(const std::string& name, std::uint64_t incarnation, std::uint64_t seed) {
+  wire::ConfigEntry config = named_by(seed);
+  config.members.push_back(
+      {.node = wire::node_id(name), .name = name, .raft_address = {}, .http_address = {}, .incarnation = incarnation});
+  return config;
 }
 
 Bootstrap::Bootstrap(wire::Hello self) : self_(std::move(self)) {}
@@ -72,9 +86,7 @@ bool Bootstrap::may_found() const {
 
 wire::ConfigEntry Bootstrap::compose(std::uint64_t seed) const {
   WEIR_CHECK(may_found());
-  wire::ConfigEntry config;
-  config.cluster_id = base32_name(seed, kClusterIdLetters);
-  config.epoch = "e" + base32_name(seed ^ kEpochSalt, kEpochLetters);
+  wire::ConfigEntry config = named_by(seed);
   for (const auto& name : self_.members) {
     config.members.push_back(to_member(name == self_.node ? self_ : met_.at(name)));
   }

@@ -40,6 +40,11 @@ class Bootstrap {
   std::map<std::string, wire::Hello> met_;  ///< by name, the latest of each
 };
 
+/// With which a log that was restored or recovered goes on: one voter, and cluster id and epoch drawn from `seed`.
+/// Where it is reached it adds itself once it leads (Node::Impl::tend_members).
+[[nodiscard]] wire::ConfigEntry config_of_new_life(const std::string& name, std::uint64_t incarnation,
+                                                   std::uint64_t seed);
+
 /// `letters` characters of base32 (lower case, a-z2-7) drawn from `seed`.
 [[nodiscard]] std::string base32_name(std::uint64_t seed, std::size_t letters);
 

@@ -49,17 +49,25 @@ void put_frame(std::string& out, std::string_view content) {
   return loaded.state.restore(*state);
 }
 
-[[nodiscard]] std::expected<void, std::string> put_back_delta(StateMachine& state, std::string_view bytes) {
+template <class Take>
+[[nodiscard]] std::expected<void, std::string> each_delta(std::string_view bytes, Take take) {
   while (!bytes.empty()) {
     const auto delta = take_frame(bytes);
     if (!delta) {
       return std::unexpected("its delta is cut off");
     }
-    if (auto added = state.add_delta(*delta); !added) {
-      return added;
+    if (auto taken = take(*delta); !taken) {
+      return taken;
     }
   }
   return {};
+}
+
+/// storage::IdsOf.
+[[nodiscard]] std::expected<void, std::string> ids_of(const storage::Checkpoint& checkpoint,
+                                                      std::vector<storage::KeyedPlace>& ids) {
+  return each_delta(checkpoint.delta.view(),
+                    [&ids](std::string_view delta) { return StateMachine::ids_in_delta(delta, ids); });
 }
 
 }  // namespace
@@ -67,6 +75,7 @@ void put_frame(std::string& out, std::string_view content) {
 struct Checkpoints::Loading {
   std::vector<raft::Index> indexes;  ///< oldest first; the last is the one whose state counts
   std::size_t deltas_added = 0;
+  std::size_t ids_moved_at = 0;  ///< deltas_added when ids were last moved, or could not be
   Loaded loaded;
   LoadDone done;
 };
@@ -77,11 +86,12 @@ Checkpoints::Checkpoints(Disk& disk, Limits limits, Hooks hooks)
 // --- putting back
 
 void Checkpoints::load(LoadDone done) {
-  WEIR_CHECK(!saving_);
+  WEIR_CHECK(!saving_ && !moving_ids_);
   loading_ = true;
   auto loading = std::make_shared<Loading>();
   loading->indexes = disk_.checkpoints();
   loading->done = std::move(done);
+  loading->loaded.state.take_id_runs(disk_.id_runs());
   if (loading->indexes.empty()) {
     end_loading(*loading, std::nullopt);
     return;
@@ -115,6 +125,13 @@ void Checkpoints::load_next(const std::shared_ptr<Loading>& loading) {
     loaded(*loading);
     return;
   }
+  const storage::DedupIndex& ids = loading->loaded.state.ids();
+  if (loading->deltas_added > loading->ids_moved_at && ids.memory_bytes() > limits_.ids_bytes &&
+      !ids.is_in_runs(loading->indexes[loading->deltas_added - 1])) {
+    loading->ids_moved_at = loading->deltas_added;
+    move_loaded_ids(loading);
+    return;
+  }
   const raft::Index index = loading->indexes[loading->deltas_added];
   disk_.checkpoint(
       index, [self = std::weak_ptr(self_), loading](const std::expected<storage::Checkpoint, storage::Error>& read) {
@@ -126,13 +143,34 @@ void Checkpoints::load_next(const std::shared_ptr<Loading>& loading) {
           (*alive)->end_loading(*loading, std::unexpected(read.error()));
           return;
         }
-        if (auto added = put_back_delta(loading->loaded.state, read->delta.view()); !added) {
+        if (auto added = each_delta(read->delta.view(),
+                                    [&](std::string_view delta) { return loading->loaded.state.add_delta(delta); });
+            !added) {
           (*alive)->end_loading(*loading, std::unexpected(not_understood(std::move(added.error()))));
           return;
         }
         ++loading->deltas_added;
         (*alive)->load_next(loading);
       });
+}
+
+/// The table is full, and what is still to be read brings more. Without room for a run it grows all the same.
+void Checkpoints::move_loaded_ids(const std::shared_ptr<Loading>& loading) {
+  const raft::Index up_to = loading->indexes[loading->deltas_added - 1];
+  disk_.move_ids(up_to, ids_of,
+                 [self = std::weak_ptr(self_), loading](std::expected<storage::IdRuns, storage::Error> runs) {
+                   const auto alive = self.lock();
+                   if (!alive) {
+                     return;
+                   }
+                   if (runs) {
+                     loading->loaded.state.take_id_runs(*std::move(runs));
+                     loading->loaded.state.sweep_ids();
+                   } else {
+                     (*alive)->hooks_.notice("ids stay in memory: " + runs.error().text);
+                   }
+                   (*alive)->load_next(loading);
+                 });
 }
 
 void Checkpoints::loaded(Loading& loading) {
@@ -217,11 +255,32 @@ void Checkpoints::saved(raft::Index index, raft::Index first_needed,
     remember_first_needed(index, first_needed);
     pending_delta_ = {};
     hooks_.saved();
+    move_ids();
   } else {
     hooks_.notice("the checkpoint of entry " + std::to_string(index.value) +
                   " was not saved, the next one makes up for it: " + result.error().text);
   }
   run_idle_tasks();
+}
+
+void Checkpoints::move_ids() {
+  if (moving_ids_ || limits_.ids_bytes == kNoLimit || hooks_.ids_bytes() <= limits_.ids_bytes) {
+    return;
+  }
+  moving_ids_ = true;
+  disk_.move_ids(newest_, ids_of, [self = std::weak_ptr(self_)](std::expected<storage::IdRuns, storage::Error> runs) {
+    const auto alive = self.lock();
+    if (!alive) {
+      return;
+    }
+    (*alive)->moving_ids_ = false;
+    if (runs) {
+      (*alive)->hooks_.ids_moved(*std::move(runs));
+    } else {
+      (*alive)->hooks_.notice("ids stay in memory, the next checkpoint tries again: " + runs.error().text);
+    }
+    (*alive)->run_idle_tasks();
+  });
 }
 
 // --- snapshots
@@ -232,7 +291,7 @@ void Checkpoints::when_idle(std::move_only_function<void()> task) {
 }
 
 void Checkpoints::run_idle_tasks() {
-  while (!saving_ && !loading_ && !idle_tasks_.empty()) {
+  while (!saving_ && !loading_ && !moving_ids_ && !idle_tasks_.empty()) {
     auto task = std::move(idle_tasks_.front());
     idle_tasks_.erase(idle_tasks_.begin());
     task();
@@ -240,7 +299,7 @@ void Checkpoints::run_idle_tasks() {
 }
 
 void Checkpoints::suspend() {
-  WEIR_CHECK(!saving_);
+  WEIR_CHECK(!saving_ && !moving_ids_);
   loading_ = true;
 }
 

@@ -31,14 +31,20 @@ namespace weir::broker {
 
 class Checkpoints {
  public:
+  static constexpr std::size_t kNoLimit = SIZE_MAX;
   struct Limits {
     std::size_t applied_bytes = 0;  ///< of entries, between two checkpoints
     std::size_t delta_bytes = 0;
+    /// Of the table of ids: beyond, those up to the newest checkpoint go into runs.
+    std::size_t ids_bytes = kNoLimit;
   };
   struct Hooks {
     /// One more is durable.
     std::function<void()> saved;
     std::function<void(const std::string&)> notice;
+    /// Of the table; needed if there is a limit.
+    std::function<std::size_t()> ids_bytes = {};
+    std::function<void(storage::IdRuns)> ids_moved = {};
   };
 
   Checkpoints(Disk& disk, Limits limits, Hooks hooks);
@@ -69,7 +75,7 @@ class Checkpoints {
   [[nodiscard]] raft::Index first_needed(raft::Index index) const;
 
   // --- and a snapshot that takes the place of all
-  /// Runs `task` as soon as nothing is being saved or loaded; at once, if nothing is.
+  /// Runs `task` as soon as nothing is being saved, moved or loaded; at once, if nothing is.
   void when_idle(std::move_only_function<void()> task);
   /// It is being installed: what was to be saved is of no use any more. Until load() is done nothing is idle.
   void suspend();
@@ -78,6 +84,8 @@ class Checkpoints {
   struct Loading;
 
   void load_next(const std::shared_ptr<Loading>& loading);
+  void move_loaded_ids(const std::shared_ptr<Loading>& loading);
+  void move_ids();
   void loaded(Loading& loading);
   void end_loading(Loading& loading, std::expected<std::optional<Loaded>, storage::Error> result);
   void saved(raft::Index index, raft::Index first_needed, const std::expected<void, storage::Error>& result);
@@ -94,6 +102,7 @@ class Checkpoints {
   raft::Bytes pending_delta_;      ///< frames that no durable checkpoint has yet
   bool saving_ = false;
   bool loading_ = false;
+  bool moving_ids_ = false;
   std::vector<std::move_only_function<void()>> idle_tasks_;
   std::shared_ptr<Checkpoints*> self_;
 };

@@ -48,9 +48,9 @@ bool Coalescer::flush() {
 
 std::vector<WriteJob> Coalescer::gather() {
   std::vector<WriteJob> jobs;
-  const std::size_t kind = waiting_.front().request.index();
+  const raft::Command kind = command_of(waiting_.front().request);
   std::size_t bytes = 0;
-  while (!waiting_.empty() && waiting_.front().request.index() == kind) {
+  while (!waiting_.empty() && command_of(waiting_.front().request) == kind) {
     const std::size_t more = waiting_.front().bytes();
     if (!jobs.empty() && bytes + more > kEntryBytesTarget) {
       break;
@@ -65,27 +65,31 @@ std::vector<WriteJob> Coalescer::gather() {
 raft::Proposal Coalescer::encode(const std::vector<WriteJob>& jobs) {
   const std::uint64_t time_ms = log_time_.next(clock_.wall_ms(), clock_.steady_us());
   raft::Proposal proposal;
+  proposal.command = command_of(jobs.front().request);
   if (std::holds_alternative<wire::PublishView>(jobs.front().request)) {
     std::vector<wire::PublishView> requests;
     requests.reserve(jobs.size());
     for (const auto& job : jobs) {
       requests.push_back(std::get<wire::PublishView>(job.request));
     }
-    proposal.command = raft::Command::publish;
     proposal.data = wire::merge(requests, time_ms);
   } else if (std::holds_alternative<wire::TopicChange>(jobs.front().request)) {
     wire::TopicEntry entry{.time_ms = time_ms, .changes = {}};
     for (const auto& job : jobs) {
       entry.changes.push_back(std::get<wire::TopicChange>(job.request));
     }
-    proposal.command = raft::Command::topic;
+    proposal.data = wire::encode(entry);
+  } else if (std::holds_alternative<wire::GroupChange>(jobs.front().request)) {
+    wire::GroupEntry entry{.time_ms = time_ms, .changes = {}};
+    for (const auto& job : jobs) {
+      entry.changes.push_back(std::get<wire::GroupChange>(job.request));
+    }
     proposal.data = wire::encode(entry);
   } else {
     wire::DedupEntry entry{.time_ms = time_ms, .claims = {}};
     for (const auto& job : jobs) {
       entry.claims.push_back(std::get<wire::Claim>(job.request));
     }
-    proposal.command = raft::Command::dedup;
     proposal.data = wire::encode(entry);
   }
   proposal.checksum = wire::entry_checksum(proposal.command, proposal.data.view());

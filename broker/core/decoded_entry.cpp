@@ -27,11 +27,14 @@ template <class Decoded>
     case raft::Command::noop:
       return Content{};
     case raft::Command::publish:
+    case raft::Command::batch:
       return to_content(wire::PublishView::verify(entry.data));
     case raft::Command::dedup:
       return to_content(wire::decode_dedup(entry.data));
     case raft::Command::topic:
       return to_content(wire::decode_topic(entry.data));
+    case raft::Command::group:
+      return to_content(wire::decode_group(entry.data));
     case raft::Command::config:
       return to_content(wire::decode_config(entry.data));
     case raft::Command::retain:
@@ -58,6 +61,9 @@ std::uint64_t DecodedEntry::time_ms() const {
     return floors->time_ms;
   }
   if (const auto* changes = topic()) {
+    return changes->time_ms;
+  }
+  if (const auto* changes = group()) {
     return changes->time_ms;
   }
   if (const auto* reports = digest()) {

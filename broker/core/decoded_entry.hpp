@@ -24,14 +24,16 @@ struct DecodedEntry {
   std::uint64_t checksum = 0;
   std::size_t data_bytes = 0;
   std::variant<std::monostate, wire::PublishView, wire::DedupEntry, wire::ConfigEntry, wire::RetainEntry,
-               wire::DigestEntry, wire::TopicEntry>
+               wire::DigestEntry, wire::TopicEntry, wire::GroupEntry>
       content;
 
+  /// Of a BATCH entry too: events are read alike.
   [[nodiscard]] const wire::PublishView* publish() const { return std::get_if<wire::PublishView>(&content); }
   [[nodiscard]] const wire::DedupEntry* dedup() const { return std::get_if<wire::DedupEntry>(&content); }
   [[nodiscard]] const wire::RetainEntry* retain() const { return std::get_if<wire::RetainEntry>(&content); }
   [[nodiscard]] const wire::DigestEntry* digest() const { return std::get_if<wire::DigestEntry>(&content); }
   [[nodiscard]] const wire::TopicEntry* topic() const { return std::get_if<wire::TopicEntry>(&content); }
+  [[nodiscard]] const wire::GroupEntry* group() const { return std::get_if<wire::GroupEntry>(&content); }
   /// The stamp the entry carries; 0 if it carries none.
   [[nodiscard]] std::uint64_t time_ms() const;
 };

@@ -20,6 +20,9 @@ constexpr std::uint64_t kPublished = 1;
 constexpr std::uint64_t kClaimed = 2;
 constexpr std::uint64_t kRefused = 3;
 constexpr std::uint64_t kTopicChanged = 4;
+constexpr std::uint64_t kGroupChanged = 5;
+/// Before the digest of groups, so that it is not taken for that of settings.
+constexpr std::uint64_t kGroups = 6;
 
 void put(std::string& out, std::uint64_t number) {
   std::array<char, sizeof number> bytes;
@@ -70,6 +73,14 @@ struct Decision {
     put(out, changed.first_offset.value);
     put(out, changed.next_offset.value);
   }
+  void operator()(const wire::GroupChanged& changed) const {
+    put(out, kGroupChanged);
+    put(out, static_cast<std::uint64_t>(changed.what));
+    put(out, changed.committed.value);
+    put(out, changed.generation);
+    put(out, changed.lease);
+    put(out, changed.expires_ms);
+  }
 };
 
 constexpr std::size_t kHeadNumbers = 4;
@@ -95,6 +106,10 @@ void Digest::applied(const DecodedEntry& entry, const Applied& applied, const St
   put(said, state.first_index().value);
   if (state.settings_digest() != 0) {
     put(said, state.settings_digest());
+  }
+  if (state.groups().digest() != 0) {
+    put(said, kGroups);
+    put(said, state.groups().digest());
   }
   const std::array<std::string_view, 1> parts{said};
   value_ = wire::checksum_of(parts);

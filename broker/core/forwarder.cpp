@@ -16,19 +16,15 @@ constexpr std::uint64_t kRetryAfterUs = 50'000;
          refused.kind == wire::RefusalKind::draining;
 }
 
-[[nodiscard]] raft::Command command_of(const WriteJob& job) {
-  if (std::holds_alternative<wire::TopicChange>(job.request)) {
-    return raft::Command::topic;
-  }
-  return std::holds_alternative<wire::PublishView>(job.request) ? raft::Command::publish : raft::Command::dedup;
-}
-
 [[nodiscard]] raft::Bytes encode_request(const WriteJob& job) {
   if (const auto* events = std::get_if<wire::PublishView>(&job.request)) {
     return events->bytes();
   }
   if (const auto* change = std::get_if<wire::TopicChange>(&job.request)) {
     return wire::encode(wire::TopicEntry{.time_ms = 0, .changes = {*change}});
+  }
+  if (const auto* change = std::get_if<wire::GroupChange>(&job.request)) {
+    return wire::encode(wire::GroupEntry{.time_ms = 0, .changes = {*change}});
   }
   return wire::encode(wire::DedupEntry{.time_ms = 0, .claims = {std::get<wire::Claim>(job.request)}});
 }
@@ -91,7 +87,7 @@ void Forwarder::hand_over(std::uint64_t number, Job& job) {
   const std::uint64_t left_us = job.write.deadline_us > now_us ? job.write.deadline_us - now_us : 0;
   wire::Forward forward{.number = number,
                         .boot_nonce = boot_nonce_,
-                        .command = command_of(job.write),
+                        .command = command_of(job.write.request),
                         .timeout_ms = static_cast<std::uint32_t>(left_us / 1000),
                         .request = encode_request(job.write)};
   if (network_.send(leader_, std::move(forward)) == Sent::queued) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <ranges>
+#include <span>
 #include <utility>
 
 #include "raft/check.hpp"
@@ -112,6 +113,8 @@ void LogReader::BatchRead::take_event(const std::shared_ptr<const wire::PublishV
 struct LogReader::IdRead {
   wire::Claim id;
   std::unordered_map<raft::Index, DecodedEntryPtr> at_hand;
+  RunPlaces places;  ///< of these runs
+  storage::IdRuns runs;
   IdDone done;
 };
 
@@ -155,6 +158,7 @@ std::expected<ReadStart, StartError> LogReader::start(const Selector& selector, 
       return std::unexpected(StartError::beyond_log);
     }
     start.state.after = cursor->position;
+    start.state.gap_told = cursor->gap_told;
     return start;
   }
   // A cursor says what was seen, an offset what is wanted. Who asks for less does not miss what is gone.
@@ -247,6 +251,25 @@ bool LogReader::has_events(const Selector& selector, raft::Position after) const
   return state_.events().next(matching(selector), std::max(after, state_.removed_to())).has_value();
 }
 
+std::uint64_t LogReader::count_after(const Selector& selector, raft::Position position) const {
+  std::uint64_t count = 0;
+  for (const raft::TopicId topic : matching(selector)) {
+    const auto row = state_.events().next(std::span(&topic, 1), std::max(position, state_.removed_to()));
+    if (!row) {
+      continue;
+    }
+    const auto part = std::ranges::find(row->topics, topic, &storage::TopicPart::topic);
+    raft::Offset begin = part->first_offset;
+    if (row->first_position + part->last <= position) {
+      begin = begin + part->count;
+    } else if (row->first_position <= position && row->topics.size() == 1) {
+      begin = begin + (position - row->first_position + 1);
+    }
+    count += state_.events().next_offset(topic) - std::max(begin, state_.first_offset(topic));
+  }
+  return count;
+}
+
 void LogReader::read(const Selector& selector, ReadState from, ReadLimits limits, BatchDone done) {
   auto read = std::make_shared<BatchRead>(state_, selector, limits, std::move(done));
   read->batch.next = from;
@@ -334,7 +357,16 @@ void LogReader::find_id(wire::Claim id, IdDone done) {
 
 void LogReader::go_on(std::shared_ptr<IdRead> read) {
   // Asked anew each time: while an entry was on its way from the disk, others were applied.
-  for (const raft::Index index : state_.candidates(read->id)) {
+  if (read->runs != state_.ids().runs()) {
+    read->places.clear();
+    read->runs = state_.ids().runs();
+  }
+  auto [keys, entries] = state_.candidates(read->id, read->places);
+  if (!keys.empty()) {
+    ask_runs(std::move(read), std::move(keys));
+    return;
+  }
+  for (const raft::Index index : entries) {
     if (read->at_hand.contains(index)) {
       continue;
     }
@@ -354,7 +386,27 @@ void LogReader::go_on(std::shared_ptr<IdRead> read) {
     });
     return;
   }
-  read->done(state_.find_id(read->id, [&read](raft::Index index) { return read->at_hand.at(index); }));
+  read->done(state_.find_id(read->id, [&read](raft::Index index) { return read->at_hand.at(index); }, read->places));
+}
+
+void LogReader::ask_runs(std::shared_ptr<IdRead> read, std::vector<storage::IdKey> keys) {
+  auto asked = keys;
+  disk_.find_ids(state_.ids().runs(), std::move(keys),
+                 [self = std::weak_ptr(self_), read = std::move(read), asked = std::move(asked)](
+                     std::expected<std::vector<storage::KeyedPlace>, storage::Error> found) mutable {
+                   const auto alive = self.lock();
+                   if (!alive) {
+                     read->done(std::unexpected(ReadError::stopping));
+                     return;
+                   }
+                   if (!found) {
+                     (*alive)->damaged_(found.error());
+                     read->done(std::unexpected(ReadError::damaged));
+                     return;
+                   }
+                   add_places(asked, *found, read->places);
+                   (*alive)->go_on(std::move(read));
+                 });
 }
 
 }  // namespace weir::broker

@@ -31,6 +31,9 @@ class LogReader {
   void read(const Selector& selector, ReadState from, ReadLimits limits, BatchDone done);
   /// Something that matches is applied after this position.
   [[nodiscard]] bool has_events(const Selector& selector, raft::Position after) const;
+  /// Kept events that match behind this position. In an entry of several topics that holds it, some that lie before it
+  /// may be counted: how topics alternate there only the entry knows.
+  [[nodiscard]] std::uint64_t count_after(const Selector& selector, raft::Position position) const;
 
   using IdDone = std::move_only_function<void(std::expected<std::optional<wire::Claimed>, ReadError>)>;
   void find_id(wire::Claim id, IdDone done);
@@ -52,6 +55,7 @@ class LogReader {
   void load(raft::Index index, EntryDone done);
   void go_on(std::shared_ptr<BatchRead> read);
   void go_on(std::shared_ptr<IdRead> read);
+  void ask_runs(std::shared_ptr<IdRead> read, std::vector<storage::IdKey> keys);
 
   const StateMachine& state_;
   EntryCache& cache_;

@@ -22,6 +22,11 @@ void LogTime::at_least(std::uint64_t time_ms) {
 }
 
 std::uint64_t LogTime::next(std::uint64_t own_wall_ms, std::uint64_t steady_us) {
+  previous_ms_ = now(own_wall_ms, steady_us);
+  return previous_ms_;
+}
+
+std::uint64_t LogTime::now(std::uint64_t own_wall_ms, std::uint64_t steady_us) const {
   std::vector<std::uint64_t> clocks{own_wall_ms};
   for (const auto& [peer, stamp] : peers_) {
     const std::uint64_t age_us = steady_us - stamp.steady_us;
@@ -32,8 +37,7 @@ std::uint64_t LogTime::next(std::uint64_t own_wall_ms, std::uint64_t steady_us) 
   // Of an even number the lower middle: one wrong clock of two cannot push time ahead for good.
   const auto middle = clocks.begin() + static_cast<std::ptrdiff_t>((clocks.size() - 1) / 2);
   std::ranges::nth_element(clocks, middle);
-  previous_ms_ = std::max(previous_ms_, *middle);
-  return previous_ms_;
+  return std::max(previous_ms_, *middle);
 }
 
 }  // namespace weir::broker

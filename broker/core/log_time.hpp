@@ -19,6 +19,8 @@ class LogTime {
   void at_least(std::uint64_t time_ms);
   /// The time for the next entry, ms since 1970; never falls.
   [[nodiscard]] std::uint64_t next(std::uint64_t own_wall_ms, std::uint64_t steady_us);
+  /// What it would be by now, as far as is known here.
+  [[nodiscard]] std::uint64_t now(std::uint64_t own_wall_ms, std::uint64_t steady_us) const;
 
  private:
   struct Stamp {

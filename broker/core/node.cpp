@@ -48,6 +48,9 @@ void Node::publish(raft::Bytes request, std::uint32_t timeout_ms, OutcomeDone do
 void Node::claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done) {
   impl_->claim(std::move(claim), timeout_ms, std::move(done));
 }
+void Node::change_group(wire::GroupChange change, std::uint32_t timeout_ms, OutcomeDone done) {
+  impl_->change_group(std::move(change), timeout_ms, std::move(done));
+}
 void Node::change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done) {
   impl_->change_topic(std::move(change), timeout_ms, std::move(done));
 }
@@ -76,6 +79,17 @@ void Node::find_id(wire::Claim id,
   impl_->find_id(std::move(id), std::move(done));
 }
 
+std::expected<wire::BackupHead, std::string> Node::backup_head() const {
+  return impl_->backup_head();
+}
+void Node::read_backup_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max,
+                                Disk::SnapshotDone done) {
+  impl_->read_backup_snapshot(number, offset, bytes_max, std::move(done));
+}
+void Node::read_backup_entries(raft::Index first, raft::Index last, std::size_t bytes_max, Disk::ReadDone done) {
+  impl_->read_backup_entries(first, last, bytes_max, std::move(done));
+}
+
 void Node::change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done) {
   impl_->change_members(change, timeout_ms, std::move(done));
 }
@@ -101,6 +115,12 @@ std::vector<TopicInfo> Node::topics() const {
 }
 std::optional<TopicInfo> Node::topic(std::string_view name) const {
   return impl_->topic(name);
+}
+std::optional<GroupInfo> Node::group(std::string_view name) const {
+  return impl_->group(name);
+}
+std::vector<GroupInfo> Node::groups() const {
+  return impl_->groups();
 }
 void Node::log_outline(raft::Index from, std::uint32_t limit,
                        std::move_only_function<void(std::expected<LogOutline, ReadError>)> done) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/group_info.hpp"
 #include "broker/core/membership.hpp"
 #include "broker/core/ports.hpp"
 #include "broker/core/reading.hpp"
@@ -18,6 +19,7 @@
 #include "broker/core/status.hpp"
 #include "raft/raft.hpp"
 #include "storage/log_store.hpp"
+#include "wire/backup_stream.hpp"
 #include "wire/outcome.hpp"
 #include "wire/peer_message.hpp"
 
@@ -51,6 +53,8 @@ struct NodeConfig {
   /// has come to so many: a start applies no more than this again.
   std::size_t checkpoint_bytes = std::size_t{64} << 20U;
   std::size_t checkpoint_delta_bytes = std::size_t{16} << 20U;
+  /// Of the table of ids: beyond, all but the newest go to the disk, and 2.5 bytes for each stay in memory.
+  std::size_t dedup_memory_bytes = std::size_t{256} << 20U;
   /// Followers get so many entries behind the newest checkpoint as entries; one further behind gets a snapshot.
   std::uint64_t log_entries_kept = UINT64_MAX;
   /// What one message brings of a snapshot at the most: other messages to that follower wait no longer than it takes.
@@ -117,6 +121,9 @@ class Node {
   void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
   /// Creates a topic, changes its settings or removes it (docs/decisions/0016).
   void change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done);
+  /// Makes, sets or removes a group, claims for it or commits (docs/decisions/0019). A claim is of a range that was
+  /// read before: refused as moved_on if that is not what group() would name by now.
+  void change_group(wire::GroupChange change, std::uint32_t timeout_ms, OutcomeDone done);
 
   // --- reading (this node's applied prefix)
   [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
@@ -135,6 +142,15 @@ class Node {
   void find_id(wire::Claim id,
                std::move_only_function<void(std::expected<std::optional<wire::Claimed>, ReadError>)> done);
 
+  // --- copying (node_backup.cpp). First the snapshot's first piece, then the head: what it names then has the
+  // snapshot.
+  /// What was applied here until now. The error says why there is nothing to copy.
+  [[nodiscard]] std::expected<wire::BackupHead, std::string> backup_head() const;
+  /// As Disk::read_snapshot; `gone` if it is of another snapshot than the one that was begun.
+  void read_backup_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, Disk::SnapshotDone done);
+  /// As Disk::read, but at least one entry.
+  void read_backup_entries(raft::Index first, raft::Index last, std::size_t bytes_max, Disk::ReadDone done);
+
   // --- members (on the leader; else refused as not_leader)
   void change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done);
   /// Asks the leader to hand over to the member of that name; empty: to whoever has most of the log. It happens, or is
@@ -152,6 +168,8 @@ class Node {
   [[nodiscard]] Counters counters() const;
   [[nodiscard]] std::vector<TopicInfo> topics() const;
   [[nodiscard]] std::optional<TopicInfo> topic(std::string_view name) const;
+  [[nodiscard]] std::optional<GroupInfo> group(std::string_view name) const;
+  [[nodiscard]] std::vector<GroupInfo> groups() const;
   /// At most `limit` (<= 1000) entries from `from` on; from 0 = the last `limit`.
   void log_outline(raft::Index from, std::uint32_t limit,
                    std::move_only_function<void(std::expected<LogOutline, ReadError>)> done);

@@ -54,6 +54,11 @@ class Node::Impl {
   void claim(wire::Claim claim, std::uint32_t timeout_ms, OutcomeDone done);
   void change_topic(wire::TopicChange change, std::uint32_t timeout_ms, OutcomeDone done);
 
+  // --- groups (node_groups.cpp)
+  void change_group(wire::GroupChange change, std::uint32_t timeout_ms, OutcomeDone done);
+  [[nodiscard]] std::optional<GroupInfo> group(std::string_view name) const;
+  [[nodiscard]] std::vector<GroupInfo> groups() const;
+
   // --- reading (node_reads.cpp)
   [[nodiscard]] std::expected<ReadStart, StartError> start_read(const Selector& selector, const From& from) const;
   void read(const Selector& selector, ReadState from, ReadLimits limits,
@@ -67,6 +72,11 @@ class Node::Impl {
   [[nodiscard]] std::optional<TopicInfo> topic(std::string_view name) const;
   void log_outline(raft::Index from, std::uint32_t limit,
                    std::move_only_function<void(std::expected<LogOutline, ReadError>)> done);
+
+  // --- copying (node_backup.cpp)
+  [[nodiscard]] std::expected<wire::BackupHead, std::string> backup_head() const;
+  void read_backup_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, Disk::SnapshotDone done);
+  void read_backup_entries(raft::Index first, raft::Index last, std::size_t bytes_max, Disk::ReadDone done);
 
   // --- members (node_membership.cpp)
   void change_members(const MemberChange& change, std::uint32_t timeout_ms, ChangeDone done);
@@ -112,6 +122,10 @@ class Node::Impl {
     std::string why;
   };
 
+  void backup_cut_off(const storage::Error& error);
+  /// Of this life of the log; empty while the node is forming, or has only come to entries of an earlier life, before
+  /// it was restored or recovered.
+  [[nodiscard]] std::string epoch() const;
   [[nodiscard]] OwnIdentity own_identity() const;
   /// CONFIG names this node in this life.
   [[nodiscard]] bool is_member() const;
@@ -121,6 +135,7 @@ class Node::Impl {
   void enter_membership();
   void answer_change();
   void tend_members();
+  [[nodiscard]] std::optional<wire::ConfigEntry> with_own_address() const;
   /// The latest hello of a node that is, or would like to be, connected; null if none was heard.
   [[nodiscard]] const wire::Hello* heard(raft::NodeId node) const;
   /// Members that showed up without the data that CONFIG names, or with an older copy of it.
@@ -132,8 +147,9 @@ class Node::Impl {
   void tend_retention();
   void read_configurations(std::size_t number, std::optional<wire::ConfigEntry> latest);
   void take_configuration(const raft::Entry& entry, std::optional<wire::ConfigEntry>& latest);
-  void found(wire::ConfigEntry config);
-  void founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result);
+  void found(wire::ConfigEntry config, std::string cluster_id);
+  void founded(const wire::ConfigEntry& config, const std::string& cluster_id,
+               std::expected<void, storage::Error> result);
   void tell_founded();
   void join(wire::ConfigEntry config, raft::Recovered recovered);
   [[nodiscard]] raft::Config raft_config() const;
@@ -210,6 +226,8 @@ class Node::Impl {
   [[nodiscard]] std::optional<wire::Refused> refuse_unknown_topic(const WriteJob& job) const;
   [[nodiscard]] Repeatable repeatable(const WriteRequest& request) const;
 
+  [[nodiscard]] GroupInfo describe(std::string name, const Group& group) const;
+
   void answer_applied_waits();
   [[nodiscard]] LogOutline outline(const std::vector<raft::Entry>& entries) const;
   [[nodiscard]] EntryOutline outline(const raft::Entry& entry) const;
@@ -252,7 +270,8 @@ class Node::Impl {
   std::optional<wire::ConfigEntry> cluster_;
   std::optional<wire::ConfigEntry> founding_config_;  ///< of the log's first entry, which may be gone from it
   raft::Bytes founding_data_;                         ///< founding_config_, encoded
-  std::optional<Checkpoints::Loaded> loaded_;         ///< until join() puts it into place
+  raft::Bytes admission_data_;  ///< the CONFIG by which this node was let in when it was empty; of this life only
+  std::optional<Checkpoints::Loaded> loaded_;  ///< until join() puts it into place
   /// By index: the latest in the log, and those before it that may come back.
   std::map<raft::Index, wire::ConfigEntry> configs_;
   std::optional<PendingChange> pending_change_;

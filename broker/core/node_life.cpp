@@ -36,7 +36,10 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
       self_(wire::node_id(config_.name)),
       cache_(config_.entry_cache_bytes),
       digest_(config_.digest_every_entries),
-      checkpoints_(disk_, {.applied_bytes = config_.checkpoint_bytes, .delta_bytes = config_.checkpoint_delta_bytes},
+      checkpoints_(disk_,
+                   {.applied_bytes = config_.checkpoint_bytes,
+                    .delta_bytes = config_.checkpoint_delta_bytes,
+                    .ids_bytes = config_.dedup_memory_bytes},
                    checkpoint_hooks()),
       reader_(state_, cache_, disk_, [this](const storage::Error& error) { fail(error); }),
       forwarder_(network_, clock_, self_, config_.boot_nonce, [this](WriteJob job) { submit(std::move(job)); }),
@@ -116,11 +119,14 @@ void Node::Impl::tick_bootstrap() {
     return;
   }
   if (bootstrap_.may_found()) {
-    found(bootstrap_.compose(config_.seed));
+    wire::ConfigEntry config = bootstrap_.compose(config_.seed);
+    std::string cluster_id = config.cluster_id;
+    found(std::move(config), std::move(cluster_id));
   }
 }
 
-void Node::Impl::found(wire::ConfigEntry config) {
+/// `cluster_id` is another than that of `config` if the log was restored or recovered since it was founded.
+void Node::Impl::found(wire::ConfigEntry config, std::string cluster_id) {
   founding_now_ = true;
   raft::Proposal proposal = to_proposal(config, own_identity());
   raft::Entry entry{.index = kConfigIndex,
@@ -128,23 +134,23 @@ void Node::Impl::found(wire::ConfigEntry config) {
                     .command = proposal.command,
                     .checksum = proposal.checksum,
                     .data = std::move(proposal.data)};
-  std::string cluster_id = config.cluster_id;
-  founding_(std::move(cluster_id), std::move(entry),
-            [this, alive = std::weak_ptr(alive_),
-             config = std::move(config)](const std::expected<void, storage::Error>& result) {
+  founding_(cluster_id, std::move(entry),
+            [this, alive = std::weak_ptr(alive_), config = std::move(config),
+             cluster_id](const std::expected<void, storage::Error>& result) {
               if (!alive.expired()) {
-                founded(config, result);
+                founded(config, cluster_id, result);
               }
             });
 }
 
-void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, storage::Error> result) {
+void Node::Impl::founded(const wire::ConfigEntry& config, const std::string& cluster_id,
+                         std::expected<void, storage::Error> result) {
   founding_now_ = false;
   if (!result) {
     fail(result.error());
     return;
   }
-  identity_.cluster_id = config.cluster_id;
+  identity_.cluster_id = cluster_id;
   recovered_ = {.hard_state = {.current_term = kFoundingTerm, .voted_for = raft::kNobody},
                 .term_runs = {{.term = kFoundingTerm, .first = kConfigIndex}},
                 .first_index = kConfigIndex,
@@ -162,13 +168,19 @@ void Node::Impl::founded(const wire::ConfigEntry& config, std::expected<void, st
 void Node::Impl::tell_founded() {
   for (const auto& [node, peer] : peers_) {
     if (!peer.cluster_id.empty()) {
-      static_cast<void>(network_.send(node, wire::Found{.config = wire::encode(*founding_config_)}));
+      static_cast<void>(
+          network_.send(node, wire::Found{.config = wire::encode(*founding_config_), .admission = admission_data_}));
     }
   }
 }
 
 void Node::Impl::join(wire::ConfigEntry config, raft::Recovered recovered) {
   cluster_ = std::move(config);
+  if (cluster_->cluster_id != identity_.cluster_id && is_member()) {
+    fail("this folder is of cluster " + identity_.cluster_id + ", and its log of " + cluster_->cluster_id +
+         ": weir recover did not come to its end; run it again");
+    return;
+  }
   replica_ = std::make_unique<Replica>(raft_config(), std::move(recovered),
                                        Replica::Limits{.disk_stall_timeout_ms = config_.disk_stall_timeout_ms,
                                                        .snapshot_piece_bytes = config_.snapshot_piece_bytes},
@@ -236,7 +248,9 @@ Checkpoints::Hooks Node::Impl::checkpoint_hooks() {
                 if (events_.notice) {
                   events_.notice(text);
                 }
-              }};
+              },
+          .ids_bytes = [this] { return state_.ids().memory_bytes(); },
+          .ids_moved = [this](storage::IdRuns runs) { state_.take_id_runs(std::move(runs)); }};
 }
 
 Applier::Hooks Node::Impl::applier_hooks() {

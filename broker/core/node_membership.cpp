@@ -83,10 +83,10 @@ void Node::Impl::members_changed() {
 
 void Node::Impl::enter_membership() {
   if (is_member()) {
-    enter(Phase::running, "member of cluster " + cluster_->cluster_id);
+    enter(Phase::running, "member of cluster " + identity_.cluster_id);
     return;
   }
-  enter(Phase::waiting, "cluster " + cluster_->cluster_id + " does not have this data folder of '" + config_.name +
+  enter(Phase::waiting, "cluster " + identity_.cluster_id + " does not have this data folder of '" + config_.name +
                             "' (yet, or any more): it does not vote");
 }
 
@@ -212,6 +212,18 @@ void Node::Impl::tend_service() {
 
 // --- by itself
 
+/// Who restores or recovers a log cannot know where its node will be reached: the node says so itself.
+std::optional<wire::ConfigEntry> Node::Impl::with_own_address() const {
+  wire::ConfigEntry next = *cluster_;
+  const auto self = std::ranges::find(next.members, self_, &wire::Member::node);
+  if (self == next.members.end() || !self->raft_address.empty() || config_.raft_address.empty()) {
+    return std::nullopt;
+  }
+  self->raft_address = config_.raft_address;
+  self->http_address = config_.http_address;
+  return next;
+}
+
 /// The leader brings wiped members back and promotes those that are caught up (DESIGN §5).
 void Node::Impl::tend_members() {
   if (!replica_ || !replica_->leads() || pending_change_) {
@@ -222,6 +234,10 @@ void Node::Impl::tend_members() {
     if (view.is_learner && view.is_caught_up) {
       caught_up.insert(view.node);
     }
+  }
+  if (const auto next = with_own_address()) {
+    [[maybe_unused]] const auto proposed = replica_->change_membership(to_proposal(*next, own_identity()));
+    return;
   }
   const bool by_hand = config_.readmission == Readmission::by_hand;
   std::set<raft::NodeId> older_copies;

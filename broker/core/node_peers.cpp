@@ -248,7 +248,10 @@ void Node::Impl::on_raft_message(raft::NodeId peer, const PeerLife& life, raft::
 
 void Node::Impl::on_found(raft::NodeId peer, const wire::Found& found_message) {
   auto config = wire::decode_config(found_message.config);
-  if (!config) {
+  // A log that was restored or recovered begins with the CONFIG of another cluster; the one that lets a node in names
+  // the cluster that it is let into.
+  const auto naming = found_message.admission.empty() ? config : wire::decode_config(found_message.admission);
+  if (!config || !naming) {
     ++counters_.messages_refused;
     return;
   }
@@ -256,20 +259,16 @@ void Node::Impl::on_found(raft::NodeId peer, const wire::Found& found_message) {
     // Empty when it connected, the peer was founded since: into this cluster, or, if a founder lost its disk half-way,
     // into another one that names the same members. Raft is not spoken between the two.
     if (const auto connected = peers_.find(peer); connected != peers_.end()) {
-      connected->second.cluster_id = config->cluster_id;
+      connected->second.cluster_id = naming->cluster_id;
     }
-    return;
-  }
-  const auto naming = found_message.admission.empty() ? config : wire::decode_config(found_message.admission);
-  if (!naming || naming->cluster_id != config->cluster_id) {
-    ++counters_.messages_refused;
     return;
   }
   if (const auto accepted = bootstrap_.accepts(*naming); !accepted) {
     enter(Phase::waiting, accepted.error() + ": waits to be admitted (does not vote, serves nothing)");
     return;
   }
-  found(*std::move(config));
+  admission_data_ = found_message.admission;
+  found(*std::move(config), naming->cluster_id);
 }
 
 void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {
@@ -284,10 +283,11 @@ void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {
   const auto malformed = [&answer](const std::string& why) {
     answer(wire::Refused{.kind = wire::RefusalKind::malformed, .event = 0, .offset = {}, .detail = why});
   };
-  if (forward.command == raft::Command::publish) {
+  if (forward.command == raft::Command::publish || forward.command == raft::Command::batch) {
     auto request = wire::PublishView::verify(std::move(forward.request));
-    if (!request || request->request_count() != 1) {
-      malformed(request ? "a forwarded write must be one request" : request.error().text);
+    const bool is_batch = forward.command == raft::Command::batch;
+    if (!request || request->request_count() != 1 || request->is_batch() != is_batch) {
+      malformed(request ? "a forwarded write must be one request of its kind" : request.error().text);
       return;
     }
     accept(*std::move(request), Origin::forwarded, forward.timeout_ms, std::move(answer));
@@ -305,8 +305,15 @@ void Node::Impl::on_forward(raft::NodeId peer, wire::Forward forward) {
       return;
     }
     accept(std::move(entry->changes.front()), Origin::forwarded, forward.timeout_ms, std::move(answer));
+  } else if (forward.command == raft::Command::group) {
+    auto entry = wire::decode_group(forward.request);
+    if (!entry || entry->changes.size() != 1) {
+      malformed(entry ? "a forwarded change must be of one group" : entry.error().text);
+      return;
+    }
+    accept(std::move(entry->changes.front()), Origin::forwarded, forward.timeout_ms, std::move(answer));
   } else {
-    malformed("only publishes, claims and changes of topics are forwarded");
+    malformed("only publishes, claims and changes of topics and groups are forwarded");
   }
 }
 

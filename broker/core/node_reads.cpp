@@ -15,7 +15,7 @@ constexpr std::size_t kOutlineBytesMax = std::size_t{16} << 20U;
 }  // namespace
 
 std::expected<ReadStart, StartError> Node::Impl::start_read(const Selector& selector, const From& from) const {
-  return reader_.start(selector, from, cluster_ ? cluster_->epoch : std::string());
+  return reader_.start(selector, from, epoch());
 }
 
 void Node::Impl::read(const Selector& selector, ReadState from, ReadLimits limits,
@@ -173,6 +173,15 @@ void Node::Impl::outline_events(const DecodedEntry& entry, EntryOutline& outline
     for (const auto& change : changed->changes) {
       if (outline.events.size() < kOutlineEventsMax) {
         outline.events.push_back({.topic = change.topic, .id = {}, .offset = std::nullopt, .duplicate = false});
+      }
+    }
+    return;
+  }
+  if (const auto* changed = entry.group()) {
+    outline.event_count = static_cast<std::uint32_t>(changed->changes.size());
+    for (const auto& change : changed->changes) {
+      if (outline.events.size() < kOutlineEventsMax) {
+        outline.events.push_back({.topic = change.group, .id = {}, .offset = std::nullopt, .duplicate = false});
       }
     }
     return;

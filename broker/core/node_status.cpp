@@ -10,6 +10,10 @@ std::string Node::Impl::name_of(raft::NodeId node) const {
   return known != nullptr ? known->name : std::string();
 }
 
+std::string Node::Impl::epoch() const {
+  return cluster_ && cluster_->cluster_id == identity_.cluster_id ? cluster_->epoch : std::string();
+}
+
 NodeStatus Node::Impl::status() const {
   NodeStatus status;
   status.phase = phase_;
@@ -25,7 +29,7 @@ NodeStatus Node::Impl::status() const {
     return status;
   }
   const raft::Raft& raft = replica_->raft();
-  status.epoch = cluster_->epoch;
+  status.epoch = epoch();
   status.role = raft.role();
   status.term = raft.current_term();
   if (const auto leader = name_of(raft.leader()); !leader.empty()) {
@@ -107,6 +111,12 @@ Counters Node::Impl::counters() const {
   counters.topics = state_.live_topic_count();
   counters.ids = state_.ids().size();
   counters.ids_bytes = state_.ids().memory_bytes();
+  for (const auto& run : state_.ids().runs()) {
+    ++counters.id_runs;
+    counters.ids_on_disk += run->size();
+    counters.id_filter_bytes += run->memory_bytes();
+    counters.id_run_bytes += run->disk_bytes();
+  }
   counters.pending_requests = pending();
   counters.pending_bytes = pending_bytes_;
   counters.waiters = waiters_.size();

@@ -103,14 +103,18 @@ std::size_t Node::Impl::pending() const {
   return forwarder_.pending() + (coalescer_ ? coalescer_->pending() : 0);
 }
 
-/// A change of a topic that is made again after somebody else's would undo that.
+/// A change of a topic or a group that is made again after somebody else's would undo that; a claim that is made again
+/// holds twice as much.
 Repeatable Node::Impl::repeatable(const WriteRequest& request) const {
   if (std::holds_alternative<wire::TopicChange>(request)) {
     return Repeatable::no;
   }
+  if (const auto* change = std::get_if<wire::GroupChange>(&request)) {
+    return change->action == wire::GroupAction::commit ? Repeatable::yes : Repeatable::no;
+  }
   const auto* events = std::get_if<wire::PublishView>(&request);
   const bool again =
-      events == nullptr ||
+      events == nullptr || !events->request(0).request_id.empty() ||
       (events->every_event_has_id() &&
        std::ranges::all_of(events->topics(), [this](std::string_view topic) { return state_.remembers_ids(topic); }));
   return again ? Repeatable::yes : Repeatable::no;

@@ -46,6 +46,8 @@ class Disk {
   using CheckpointDone = Done<storage::Checkpoint>;
   using SnapshotDone = Done<storage::SnapshotData>;
   using PieceDone = Done<storage::PieceAnswer>;
+  using IdRunsDone = Done<storage::IdRuns>;
+  using PlacesDone = Done<std::vector<storage::KeyedPlace>>;
 
   virtual ~Disk() = default;
   /// `done` runs when this write and all before it are durable, or have failed.
@@ -58,6 +60,11 @@ class Disk {
   virtual void save(storage::Checkpoint checkpoint, WriteDone done) = 0;
   [[nodiscard]] virtual std::vector<raft::Index> checkpoints() const = 0;
   virtual void checkpoint(raft::Index index, CheckpointDone done) = 0;
+  [[nodiscard]] virtual storage::IdRuns id_runs() const = 0;
+  /// Beside writes and reads. At most one is under way, and none while a snapshot is installed.
+  virtual void move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) = 0;
+  /// What these runs hold of these keys, on the reader thread.
+  virtual void find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) = 0;
   [[nodiscard]] virtual raft::Index snapshot_index() const = 0;
   /// Beside writes and reads.
   virtual void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) = 0;

@@ -9,24 +9,29 @@
 
 namespace weir::broker {
 
-StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const EntrySource& earlier)
+StateMachine::PublishPass::PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const Past& past)
     : state_(state),
       entry_(entry),
       events_(*entry->publish()),
-      earlier_(earlier),
+      is_batch_(entry->command == raft::Command::batch),
+      past_(past),
       hashes_(id_hashes(events_)),
       results_(events_.event_count()) {}
 
 Applied StateMachine::PublishPass::run() {
   applied_.outcomes.reserve(events_.request_count());
   for (std::uint32_t i = 0; i < events_.request_count(); ++i) {
-    applied_.outcomes.push_back(decide(events_.request(i)));
+    applied_.outcomes.push_back(decide(i, events_.request(i)));
   }
   finish();
   return std::move(applied_);
 }
 
-wire::Outcome StateMachine::PublishPass::decide(const wire::RequestView& request) {
+wire::Outcome StateMachine::PublishPass::decide(std::uint32_t number, const wire::RequestView& request) {
+  if (auto answer = repeated(request)) {
+    skip(request);
+    return *std::move(answer);
+  }
   auto findings = check_ids(request);
   if (!findings) {
     skip(request);
@@ -40,6 +45,11 @@ wire::Outcome StateMachine::PublishPass::decide(const wire::RequestView& request
       return *std::move(refused);
     }
   }
+  if (auto refused = check_commits(request, repeat ? Groups::With::nothing_new : Groups::With::new_events)) {
+    skip(request);
+    return *std::move(refused);
+  }
+  take_effect(number, request);
   return store(request, *findings);
 }
 
@@ -69,7 +79,7 @@ std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::P
     return Finding{};
   }
   const auto source = events_.source(ordinal);
-  const auto known = state_.match(hashes_[ordinal], events_.topics()[number], source, id, earlier_);
+  const auto known = state_.match(hashes_[ordinal], events_.topics()[number], source, id, past_);
   if (known && !(raft::is_mutated(raft::Mutant::dedup_before_entry) && known->entry == entry_)) {
     return compare(*known, ordinal, ordinal - request.first_event);
   }

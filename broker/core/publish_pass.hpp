@@ -13,11 +13,11 @@
 
 namespace weir::broker {
 
-/// Checks each request in the order of DESIGN §4 (ids, then expectations) before it has any effect; then gives its new
-/// events offsets and positions. Requests see the effects of those before them in the same entry.
+/// Checks each request in the order of DESIGN §4 (ids, expectations, leases) before it has any effect; then gives its
+/// new events offsets and positions. Requests see the effects of those before them in the same entry.
 class StateMachine::PublishPass {
  public:
-  PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const EntrySource& earlier);
+  PublishPass(StateMachine& state, const DecodedEntryPtr& entry, const Past& past);
   Applied run();
 
  private:
@@ -35,7 +35,7 @@ class StateMachine::PublishPass {
     std::uint32_t last = 0;  ///< of what the entry stored, the number of this topic's latest
   };
 
-  wire::Outcome decide(const wire::RequestView& request);
+  wire::Outcome decide(std::uint32_t number, const wire::RequestView& request);
   /// The refusal that ids ask for, or what they say about each event.
   std::expected<std::vector<Finding>, wire::Refused> check_ids(const wire::RequestView& request);
   std::expected<Finding, wire::Refused> check_id(const wire::RequestView& request, std::uint32_t ordinal);
@@ -48,10 +48,24 @@ class StateMachine::PublishPass {
   void skip(const wire::RequestView& request);
   void finish();
 
+  // --- batches (publish_pass_batch.cpp)
+  /// If a batch was stored under this one's key: its answer, or the refusal because it was another.
+  std::optional<wire::Outcome> repeated(const wire::RequestView& request);
+  wire::Outcome recall(const Match& match, const wire::RequestView& request);
+  [[nodiscard]] bool is_same_batch(const wire::PublishView& stored, const wire::RequestView& as,
+                                   const wire::RequestView& request) const;
+  /// Of one event of a batch that is repeated: where it is, as far as that is still known.
+  [[nodiscard]] wire::EventResult recall_event(std::uint32_t ordinal,
+                                               const std::optional<wire::EventResult>& given) const;
+  [[nodiscard]] std::optional<wire::Refused> check_commits(const wire::RequestView& request, Groups::With with) const;
+  /// Its commits, and that its key is known from here on.
+  void take_effect(std::uint32_t number, const wire::RequestView& request);
+
   StateMachine& state_;
   DecodedEntryPtr entry_;
   const wire::PublishView& events_;
-  const EntrySource& earlier_;
+  const bool is_batch_;  ///< keys and commits are acted on
+  const Past& past_;
   Applied applied_;
   std::map<std::uint32_t, Part> parts_;     ///< by the topic's number in the entry: those that got events
   std::vector<std::uint32_t> skipped_;      ///< ascending

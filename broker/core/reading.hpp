@@ -37,9 +37,14 @@ struct FromTime {
 };
 struct FromCursor {
   std::string epoch;
-  raft::Position position;  ///< events after it
+  raft::Position position;       ///< events after it
+  raft::Position gap_told = {};  ///< what retention took up to here was not asked for
 };
-using From = std::variant<FromEarliest, FromLatest, FromOffset, FromLast, FromTime, FromCursor>;
+/// Where a consumer group stands: found out before the core is asked, which knows cursors alone.
+struct FromGroup {
+  std::string name;
+};
+using From = std::variant<FromEarliest, FromLatest, FromOffset, FromLast, FromTime, FromCursor, FromGroup>;
 
 /// Where a read goes on: everything matching after `after`, less the first `skip` events, that also passes the two
 /// floors (they hold back events when `from` named an offset or a time that does not exist yet).

@@ -12,7 +12,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "images are written as the numbers lie in memory");
 
-constexpr std::uint16_t kVersion = 2;
+constexpr std::uint16_t kVersion = 3;
 constexpr std::size_t kMagicSize = 4;
 constexpr std::size_t kHeadSize = 16;
 constexpr char kRow = 1;

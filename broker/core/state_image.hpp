@@ -2,9 +2,9 @@
 //
 // Numbers are little-endian. Both kinds begin alike; the checksum is XXH3-64 of all that follows it:
 //
-//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16 = 2    14 zero u16
+//     0 checksum u64    8 "WSTM" or "WSTD"    12 version u16 = 3    14 zero u16
 //
-// WSTM, the small tables, whole (version 1 has no settings, and is read):
+// WSTM, the small tables, whole (version 1 has no settings, 1 and 2 have no groups, and are read):
 //
 //     16 applied index u64      24 log time u64, ms         32 last position u64
 //     40 first index u64: the log before it is needed by nothing   48 claims before u64 (wire::RetainEntry)
@@ -12,6 +12,10 @@
 //        size of the name u16, name, time of its last event u64, first offset u64, removed to u64 (a position),
 //        next offset u64, what follows u8: 1 age, 2 bytes, 4 count, 8 dedup: a u64 each, 0 = off, what is not there is
 //        not set; 16 claims made by entries before this u64 (a log index) went with the topic; 32 the topic is removed
+//     then the last lease u64, count of groups u32, then for each, in order of name:
+//        size of the name u16, name; count of patterns u32, then so many {size u16, text}; committed u64, gap told u64
+//        (positions), generation u64; count of ranges u32, then so many {to u64, u8 1 held 2 finished 3 free,
+//        lease u64, expires u64, ms}; count of commits u32, then so many {lease u64, to u64}
 //
 // WSTD, what entries added, as records in log order, each after its kind (version 1 has no last, and is read):
 //
@@ -19,7 +23,7 @@
 //           count of skipped u32, then so many u32; count of topics u32, then so many {topic u32, count u32,
 //           bytes of bodies u32, last u32 (storage::TopicPart), first offset u64}
 //     u8 2  from here on ids are of the entry with this log index: u64
-//     u8 3  an event's id: high u64, low u64, ordinal u32 (21 bytes with its kind)
+//     u8 3  an event's id, or a batch's key: high u64, low u64, ordinal u32 (21 bytes with its kind)
 //     u8 4  a claim's: the same
 //
 // Ids of an entry stand before its row. A reader refuses every later version, and every other kind and byte left over.

@@ -5,6 +5,7 @@
 
 #include "broker/core/publish_pass.hpp"
 #include "raft/check.hpp"
+#include "raft/mutant.hpp"
 
 namespace weir::broker {
 namespace {
@@ -18,7 +19,8 @@ namespace {
 [[nodiscard]] bool is_same_id(const DecodedEntry& entry, std::uint32_t ordinal, std::string_view topic,
                               std::string_view source, std::string_view id) {
   if (const auto* events = entry.publish()) {
-    return events->id(ordinal) == id && events->source(ordinal) == source &&
+    // A batch's key has the number of its request, and may have the same hash as an id.
+    return ordinal < events->event_count() && events->id(ordinal) == id && events->source(ordinal) == source &&
            events->topics()[events->topic_number(ordinal)] == topic;
   }
   const auto* dedup = entry.dedup();
@@ -44,6 +46,16 @@ namespace {
 
 }  // namespace
 
+void add_places(const std::vector<storage::IdKey>& keys, const std::vector<storage::KeyedPlace>& found,
+                RunPlaces& places) {
+  for (const storage::IdKey key : keys) {
+    places[key];
+  }
+  for (const storage::KeyedPlace& each : found) {
+    places[each.key].push_back(each.place);
+  }
+}
+
 std::vector<storage::IdHash> StateMachine::id_hashes(const wire::PublishView& events) {
   std::vector<storage::IdHash> hashes(events.event_count());
   for (std::uint32_t i = 0; i < events.event_count(); ++i) {
@@ -54,39 +66,68 @@ std::vector<storage::IdHash> StateMachine::id_hashes(const wire::PublishView& ev
   return hashes;
 }
 
-std::vector<raft::Index> StateMachine::lookups(const DecodedEntry& entry) const {
-  std::vector<raft::Index> indexes;
-  const std::uint64_t now_ms = std::max(time_ms_, entry.time_ms());
-  const auto add = [this, &indexes, now_ms](storage::IdHash hash, std::string_view topic) {
-    // Most ids are new: asking first costs less than an empty list.
-    if (!ids_.may_contain(hash)) {
-      return;
+std::vector<storage::IdPlace> StateMachine::places_of(storage::IdHash hash, const RunPlaces& places) const {
+  std::vector<storage::IdPlace> found = ids_.find(hash);
+  const auto in_runs = places.find(key_of(hash));
+  if (in_runs == places.end() || in_runs->second.empty()) {
+    return found;
+  }
+  found.insert(found.end(), in_runs->second.begin(), in_runs->second.end());
+  // One that is on its way out of the table is in both.
+  std::ranges::sort(found);
+  found.erase(std::ranges::unique(found).begin(), found.end());
+  return found;
+}
+
+void StateMachine::look_up(storage::IdHash hash, std::string_view topic, std::uint64_t now_ms, const RunPlaces& places,
+                           Lookups& lookups) const {
+  const storage::IdKey key = key_of(hash);
+  const bool asked = !places.empty() && places.contains(key);
+  if (!asked && ids_.runs_may_contain(key) && !raft::is_mutated(raft::Mutant::runs_not_asked)) {
+    lookups.keys.push_back(key);
+  }
+  // Most ids are new: asking first costs less than an empty list.
+  if (!asked && !ids_.may_contain(hash)) {
+    return;
+  }
+  const raft::Index first = first_remembered(topic, now_ms);
+  for (const auto& place : places_of(hash, places)) {
+    if (place.log_index >= first) {
+      lookups.entries.push_back(place.log_index);
     }
-    const raft::Index first = first_remembered(topic, now_ms);
-    for (const auto& place : ids_.find(hash)) {
-      if (place.log_index >= first) {
-        indexes.push_back(place.log_index);
+  }
+}
+
+Lookups StateMachine::lookups(const DecodedEntry& entry, const RunPlaces& places) const {
+  Lookups lookups;
+  const std::uint64_t now_ms = std::max(time_ms_, entry.time_ms());
+  if (entry.command == raft::Command::batch) {
+    for (std::uint32_t i = 0; i < entry.publish()->request_count(); ++i) {
+      if (const auto key = entry.publish()->request(i).request_id; !key.empty()) {
+        look_up(batch_key_hash(key), {}, now_ms, places, lookups);
       }
     }
-  };
+  }
   if (const auto* events = entry.publish()) {
     const auto hashes = id_hashes(*events);
     for (std::uint32_t i = 0; i < events->event_count(); ++i) {
       if (!events->id(i).empty()) {
-        add(hashes[i], events->topics()[events->topic_number(i)]);
+        look_up(hashes[i], events->topics()[events->topic_number(i)], now_ms, places, lookups);
       }
     }
   } else if (const auto* dedup = entry.dedup()) {
     for (const auto& claim : dedup->claims) {
-      add(hash_of(claim.topic, claim.source, claim.id), claim.topic);
+      look_up(hash_of(claim.topic, claim.source, claim.id), claim.topic, now_ms, places, lookups);
     }
   }
-  std::ranges::sort(indexes);
-  indexes.erase(std::ranges::unique(indexes).begin(), indexes.end());
-  return indexes;
+  std::ranges::sort(lookups.entries);
+  lookups.entries.erase(std::ranges::unique(lookups.entries).begin(), lookups.entries.end());
+  std::ranges::sort(lookups.keys);
+  lookups.keys.erase(std::ranges::unique(lookups.keys).begin(), lookups.keys.end());
+  return lookups;
 }
 
-Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& earlier) {
+Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& earlier, const RunPlaces& places) {
   WEIR_CHECK(entry->index == applied_index_.next());
   applied_index_ = entry->index;
   time_ms_ = std::max(time_ms_, entry->time_ms());
@@ -95,15 +136,20 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
   const EntrySource with_this = [&entry, &earlier](raft::Index index) {
     return index == entry->index ? entry : earlier(index);
   };
+  const Past past{.entries = with_this, .places = places};
   if (entry->publish() != nullptr) {
-    applied = PublishPass(*this, entry, with_this).run();
+    applied = PublishPass(*this, entry, past).run();
   } else if (const auto* dedup = entry->dedup()) {
     for (std::uint32_t i = 0; i < dedup->claims.size(); ++i) {
-      applied.outcomes.emplace_back(claim(dedup->claims[i], entry->index, i, with_this));
+      applied.outcomes.emplace_back(claim(dedup->claims[i], entry->index, i, past));
     }
   } else if (const auto* changes = entry->topic()) {
     for (const auto& topic_change : changes->changes) {
       applied.outcomes.push_back(change(topic_change));
+    }
+  } else if (const auto* group_changes = entry->group()) {
+    for (const auto& group_change : group_changes->changes) {
+      applied.outcomes.push_back(change(group_change));
     }
   } else if (const auto* config = std::get_if<wire::ConfigEntry>(&entry->content)) {
     applied.config = *config;
@@ -116,16 +162,17 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
 
 std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std::string_view topic,
                                                        std::string_view source, std::string_view id,
-                                                       const EntrySource& earlier) const {
-  if (!ids_.may_contain(hash)) {
+                                                       const Past& past) const {
+  const bool in_runs = !past.places.empty() && past.places.contains(key_of(hash));
+  if (!in_runs && !ids_.may_contain(hash)) {
     return std::nullopt;
   }
   const raft::Index first = first_remembered(topic, time_ms_);
-  for (const auto& place : ids_.find(hash)) {
+  for (const auto& place : places_of(hash, past.places)) {
     if (place.log_index < first) {
       continue;
     }
-    Match found{.place = place, .entry = earlier(place.log_index)};
+    Match found{.place = place, .entry = past.entries(place.log_index)};
     WEIR_CHECK(found.entry != nullptr);
     if (is_same_id(*found.entry, place.ordinal, topic, source, id) && is_kept(found)) {
       return found;
@@ -165,7 +212,7 @@ wire::Claimed StateMachine::describe(const Match& match) const {
 }
 
 wire::Outcome StateMachine::claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal,
-                                  const EntrySource& earlier) {
+                                  const Past& past) {
   if (!remembers_ids(claim.topic)) {
     return wire::Refused{.kind = wire::RefusalKind::conflict,
                          .event = 0,
@@ -173,7 +220,7 @@ wire::Outcome StateMachine::claim(const wire::Claim& claim, raft::Index index, s
                          .detail = "topic '" + claim.topic + "' remembers no ids (its dedup is off)"};
   }
   if (const auto found =
-          match(hash_of(claim.topic, claim.source, claim.id), claim.topic, claim.source, claim.id, earlier)) {
+          match(hash_of(claim.topic, claim.source, claim.id), claim.topic, claim.source, claim.id, past)) {
     return describe(*found);
   }
   const auto hash = hash_of(claim.topic, claim.source, claim.id);
@@ -188,19 +235,16 @@ wire::Outcome StateMachine::claim(const wire::Claim& claim, raft::Index index, s
   return wire::Claimed{.state = wire::ClaimState::claimed_now, .original = now};
 }
 
-std::vector<raft::Index> StateMachine::candidates(const wire::Claim& id) const {
-  std::vector<raft::Index> indexes;
-  const raft::Index first = first_remembered(id.topic, time_ms_);
-  for (const auto& place : ids_.find(hash_of(id.topic, id.source, id.id))) {
-    if (place.log_index >= first) {
-      indexes.push_back(place.log_index);
-    }
-  }
-  return indexes;
+Lookups StateMachine::candidates(const wire::Claim& id, const RunPlaces& places) const {
+  Lookups lookups;
+  look_up(hash_of(id.topic, id.source, id.id), id.topic, time_ms_, places, lookups);
+  return lookups;
 }
 
-std::optional<wire::Claimed> StateMachine::find_id(const wire::Claim& id, const EntrySource& earlier) const {
-  const auto found = match(hash_of(id.topic, id.source, id.id), id.topic, id.source, id.id, earlier);
+std::optional<wire::Claimed> StateMachine::find_id(const wire::Claim& id, const EntrySource& earlier,
+                                                   const RunPlaces& places) const {
+  const auto found =
+      match(hash_of(id.topic, id.source, id.id), id.topic, id.source, id.id, {.entries = earlier, .places = places});
   return found ? std::optional(describe(*found)) : std::nullopt;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "broker/core/decoded_entry.hpp"
+#include "broker/core/groups.hpp"
 #include "broker/core/reading.hpp"
 #include "broker/core/state_image.hpp"
 #include "storage/dedup_index.hpp"
@@ -25,23 +26,36 @@ namespace weir::broker {
 
 /// What applying one entry did.
 struct Applied {
-  std::vector<wire::Outcome> outcomes;      ///< one per request (PUBLISH), claim (DEDUP) or change (TOPIC)
+  std::vector<wire::Outcome> outcomes;      ///< one per request, claim (DEDUP) or change (TOPIC, GROUP)
   std::vector<raft::TopicId> topics;        ///< that got events
   std::uint64_t stored = 0;                 ///< events
   std::uint64_t duplicates = 0;             ///< events
   std::optional<wire::ConfigEntry> config;  ///< of a CONFIG entry
 };
 
+/// What the runs on disk hold of ids that were asked for: by key, of one without a place an empty list. Good as long as
+/// the runs are those that were asked.
+using RunPlaces = std::map<storage::IdKey, std::vector<storage::IdPlace>>;
+
+/// The answer to `keys`, put to what is known.
+void add_places(const std::vector<storage::IdKey>& keys, const std::vector<storage::KeyedPlace>& found,
+                RunPlaces& places);
+
+/// What must be at hand before an entry is applied, or an id is told: apply itself never reads the disk (DESIGN §6).
+struct Lookups {
+  std::vector<storage::IdKey> keys;  ///< that runs may hold and nobody has asked them for yet; ascending
+  std::vector<raft::Index> entries;  ///< that hold possible matches, as far as that is known; ascending
+};
+
 class StateMachine {
  public:
-  /// Earlier entries that hold possible matches of this one's ids, ascending, without repeats. They must be at hand
-  /// when it is applied: apply itself never reads the disk (DESIGN §6).
-  [[nodiscard]] std::vector<raft::Index> lookups(const DecodedEntry& entry) const;
+  /// `places`: what was asked for already. Once no key is named, the entries are all that is needed.
+  [[nodiscard]] Lookups lookups(const DecodedEntry& entry, const RunPlaces& places = {}) const;
 
   /// Gives an earlier entry that lookups() named. Never null.
   using EntrySource = std::function<DecodedEntryPtr(raft::Index)>;
-  /// Requires entries in log order, each once.
-  Applied apply(const DecodedEntryPtr& entry, const EntrySource& earlier);
+  /// Requires entries in log order, each once, and what lookups() named.
+  Applied apply(const DecodedEntryPtr& entry, const EntrySource& earlier, const RunPlaces& places);
 
   // --- for checkpoints (state_image.hpp)
   /// The small tables as of applied_index().
@@ -54,6 +68,9 @@ class StateMachine {
   [[nodiscard]] std::expected<void, std::string> restore(std::string_view state);
   [[nodiscard]] std::expected<void, std::string> add_delta(std::string_view delta);
   [[nodiscard]] std::expected<void, std::string> finish_restore();
+  /// Appends the ids that a delta has, those of claims among them.
+  [[nodiscard]] static std::expected<void, std::string> ids_in_delta(std::string_view delta,
+                                                                     std::vector<storage::KeyedPlace>& ids);
 
   // --- retention
   /// The log before this entry is needed by nothing: no event or claim in it is kept.
@@ -72,6 +89,9 @@ class StateMachine {
   [[nodiscard]] raft::Index applied_index() const { return applied_index_; }
   [[nodiscard]] const storage::EventIndex& events() const { return events_; }
   [[nodiscard]] const storage::DedupIndex& ids() const { return ids_; }
+  /// What these hold is asked of them from now on; the table loses it in small steps, or at once.
+  void take_id_runs(storage::IdRuns runs) { ids_.take_runs(std::move(runs)); }
+  void sweep_ids() { ids_.sweep_all(); }
   [[nodiscard]] raft::Position last_position() const { return events_.last_position(); }
   /// Log time of the last entry that carried one; never falls.
   [[nodiscard]] std::uint64_t time_ms() const { return time_ms_; }
@@ -92,9 +112,13 @@ class StateMachine {
   [[nodiscard]] std::size_t topic_count() const { return topics_.size(); }
   [[nodiscard]] TopicInfo topic_info(raft::TopicId topic) const;
 
-  /// Where this id was stored or claimed; `earlier` gives the entries that candidates() names.
-  [[nodiscard]] std::vector<raft::Index> candidates(const wire::Claim& id) const;
-  [[nodiscard]] std::optional<wire::Claimed> find_id(const wire::Claim& id, const EntrySource& earlier) const;
+  // --- groups (state_machine_groups.cpp)
+  [[nodiscard]] const Groups& groups() const { return groups_; }
+
+  /// Where this id was stored or claimed. As lookups() and apply().
+  [[nodiscard]] Lookups candidates(const wire::Claim& id, const RunPlaces& places) const;
+  [[nodiscard]] std::optional<wire::Claimed> find_id(const wire::Claim& id, const EntrySource& earlier,
+                                                     const RunPlaces& places = {}) const;
 
  private:
   struct Topic {
@@ -115,12 +139,30 @@ class StateMachine {
   class PublishPass;
   friend class PublishPass;
 
+  /// Keys of batches stand among the ids, of no topic.
+  [[nodiscard]] static storage::IdHash batch_key_hash(std::string_view key);
   /// Of each event's id, by ordinal; of an event without one: nothing.
   [[nodiscard]] static std::vector<storage::IdHash> id_hashes(const wire::PublishView& events);
+  /// What of the past is at hand.
+  struct Past {
+    const EntrySource& entries;
+    const RunPlaces& places;
+  };
   [[nodiscard]] std::optional<Match> match(storage::IdHash hash, std::string_view topic, std::string_view source,
-                                           std::string_view id, const EntrySource& earlier) const;
+                                           std::string_view id, const Past& past) const;
+  /// Of the table and of runs, in log order.
+  [[nodiscard]] std::vector<storage::IdPlace> places_of(storage::IdHash hash, const RunPlaces& places) const;
+  void look_up(storage::IdHash hash, std::string_view topic, std::uint64_t now_ms, const RunPlaces& places,
+               Lookups& lookups) const;
   /// The offset, position and time that the event at `place` was given.
   [[nodiscard]] wire::EventResult original(const Match& match) const;
+  /// What the `count` events from `first` on of an earlier entry were given; nothing for those it did not store.
+  [[nodiscard]] std::vector<std::optional<wire::EventResult>> originals(const DecodedEntry& entry, std::uint32_t first,
+                                                                        std::uint32_t count) const;
+  /// The batch that was stored under this key: its place names the entry and the request's number. Remembered as long
+  /// as one of its events is kept.
+  [[nodiscard]] std::optional<Match> match_batch(std::string_view key, const Past& past) const;
+  [[nodiscard]] bool is_batch_kept(const Match& match) const;
   [[nodiscard]] wire::Claimed describe(const Match& match) const;
   /// Neither retention nor the topic's window for ids has passed it.
   [[nodiscard]] bool is_kept(const Match& match) const;
@@ -143,11 +185,20 @@ class StateMachine {
   void trim();
   static void save_settings(const Topic& topic, ImageWriter& image);
   static void restore_settings(Topic& topic, ImageReader& image);
+  [[nodiscard]] static storage::EntryRow read_row(ImageReader& image);
+  [[nodiscard]] static storage::DedupIndex::Id read_id(ImageReader& image, raft::Index log_index);
   [[nodiscard]] std::expected<void, std::string> restore_row(ImageReader& image);
   /// Adds it to `ids`, if it is of an entry that counts.
   void restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind,
                   std::vector<storage::DedupIndex::Id>& ids);
-  wire::Outcome claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const EntrySource& earlier);
+  wire::Outcome change(const wire::GroupChange& asked);
+  /// What `start` of a change stands for; nothing is changed, or the cursor lies behind the end of the log.
+  [[nodiscard]] std::expected<std::optional<Groups::Start>, wire::Refused> start_of(
+      const wire::GroupChange& asked) const;
+  /// Up to here events of topics that match were removed.
+  [[nodiscard]] raft::Position removed_of(const std::vector<std::string>& patterns) const;
+  [[nodiscard]] Groups::Now group_now() const { return {.time_ms = time_ms_, .last_position = last_position()}; }
+  wire::Outcome claim(const wire::Claim& claim, raft::Index index, std::uint32_t ordinal, const Past& past);
   raft::TopicId topic_for(std::string_view name);
 
   raft::Index applied_index_;
@@ -162,6 +213,7 @@ class StateMachine {
   std::uint64_t settings_digest_ = 0;
   std::size_t removed_count_ = 0;
   std::size_t dedup_set_count_ = 0;  ///< topics that remember ids otherwise than as long as their events
+  Groups groups_;
   storage::EventIndex events_;
   storage::DedupIndex ids_;
   DeltaWriter delta_;

@@ -40,6 +40,7 @@ std::string StateMachine::save() const {
     image.number(events_.next_offset(raft::TopicId{i}).value);
     save_settings(topic, image);
   }
+  groups_.save(image);
   return image.finish(kStateMagic);
 }
 
@@ -103,7 +104,8 @@ std::expected<void, std::string> StateMachine::restore(std::string_view state) {
     topic_ids_.emplace(topic.name, raft::TopicId{topics_.size()});
     topics_.push_back(std::move(topic));
   }
-  if (!image->whole() || topic_ids_.size() != topics_.size() || first_index_ > applied_index_.next()) {
+  const bool groups_fit = image->version() < 3 || groups_.restore(*image);
+  if (!groups_fit || !image->whole() || topic_ids_.size() != topics_.size() || first_index_ > applied_index_.next()) {
     return damaged("state", "its tables do not fit together");
   }
   events_.resume(last_position, next_offsets);
@@ -137,7 +139,31 @@ std::expected<void, std::string> StateMachine::add_delta(std::string_view delta)
   return image->whole() ? std::expected<void, std::string>{} : damaged("delta", "cut short");
 }
 
-std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
+std::expected<void, std::string> StateMachine::ids_in_delta(std::string_view delta,
+                                                            std::vector<storage::KeyedPlace>& ids) {
+  auto image = ImageReader::open(delta, kDeltaMagic);
+  if (!image) {
+    return damaged("delta", image.error());
+  }
+  raft::Index ids_of;
+  while (!image->at_end()) {
+    const std::uint8_t kind = image->u8();
+    if (kind == kRow) {
+      static_cast<void>(read_row(*image));
+    } else if (kind == kIdsOf) {
+      ids_of = raft::Index{image->u64()};
+    } else if (kind == static_cast<std::uint8_t>(DeltaWriter::Kind::event) ||
+               kind == static_cast<std::uint8_t>(DeltaWriter::Kind::claim)) {
+      const auto [hash, place] = read_id(*image, ids_of);
+      ids.push_back({.key = key_of(hash), .place = place});
+    } else {
+      return damaged("delta", "a record of an unknown kind");
+    }
+  }
+  return image->whole() ? std::expected<void, std::string>{} : damaged("delta", "cut short");
+}
+
+storage::EntryRow StateMachine::read_row(ImageReader& image) {
   storage::EntryRow row;
   row.log_index = raft::Index{image.u64()};
   row.first_position = raft::Position{image.u64()};
@@ -146,7 +172,6 @@ std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
   for (std::uint32_t left = image.count(kOrdinalBytes); left > 0; --left) {
     row.skipped.push_back(image.u32());
   }
-  std::uint64_t stored = 0;
   for (std::uint32_t left = image.count(kPartBytesMin); left > 0; --left) {
     const raft::TopicId topic{image.u32()};
     const std::uint32_t count = image.u32();
@@ -154,7 +179,15 @@ std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
     const std::uint32_t last = image.version() < 2 ? row.stored_count - 1 : image.u32();
     row.topics.push_back(
         {.topic = topic, .first_offset = raft::Offset{image.u64()}, .count = count, .bytes = bytes, .last = last});
-    stored += count;
+  }
+  return row;
+}
+
+std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
+  const storage::EntryRow row = read_row(image);
+  std::uint64_t stored = 0;
+  for (const storage::TopicPart& part : row.topics) {
+    stored += part.count;
   }
   if (row.log_index < first_index_) {
     return {};
@@ -167,16 +200,23 @@ std::expected<void, std::string> StateMachine::restore_row(ImageReader& image) {
   return {};
 }
 
+storage::DedupIndex::Id StateMachine::read_id(ImageReader& image, raft::Index log_index) {
+  storage::DedupIndex::Id id;
+  id.hash.high = image.u64();
+  id.hash.low = image.u64();
+  id.place = {.log_index = log_index, .ordinal = image.u32()};
+  return id;
+}
+
 void StateMachine::restore_id(ImageReader& image, raft::Index log_index, DeltaWriter::Kind kind,
                               std::vector<storage::DedupIndex::Id>& ids) {
-  storage::IdHash hash;
-  hash.high = image.u64();
-  hash.low = image.u64();
-  const storage::IdPlace place{.log_index = log_index, .ordinal = image.u32()};
+  const storage::DedupIndex::Id id = read_id(image, log_index);
   if (log_index < first_index_ || log_index > applied_index_) {
     return;
   }
-  ids.push_back({hash, place});
+  if (!ids_.is_in_runs(log_index)) {
+    ids.push_back(id);
+  }
   if (kind == DeltaWriter::Kind::claim && log_index >= claims_before_ &&
       (claim_entries_.empty() || claim_entries_.back() != log_index)) {
     claim_entries_.push_back(log_index);

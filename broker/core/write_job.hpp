@@ -34,7 +34,21 @@ inline constexpr const char* kHandedOver =
 /// What a change of a topic takes in a TOPIC entry beside its name.
 inline constexpr std::size_t kTopicChangeBytes = 128;
 
-using WriteRequest = std::variant<wire::PublishView, wire::Claim, wire::TopicChange>;
+/// What a change of a group takes in a GROUP entry beside its texts.
+inline constexpr std::size_t kGroupChangeBytes = 128;
+
+using WriteRequest = std::variant<wire::PublishView, wire::Claim, wire::TopicChange, wire::GroupChange>;
+
+/// The command of the entry that such a request goes into; only those of one command share an entry.
+[[nodiscard]] inline raft::Command command_of(const WriteRequest& request) {
+  if (const auto* events = std::get_if<wire::PublishView>(&request)) {
+    return events->is_batch() ? raft::Command::batch : raft::Command::publish;
+  }
+  if (std::holds_alternative<wire::Claim>(request)) {
+    return raft::Command::dedup;
+  }
+  return std::holds_alternative<wire::TopicChange>(request) ? raft::Command::topic : raft::Command::group;
+}
 
 struct WriteJob {
   WriteRequest request;
@@ -51,6 +65,13 @@ struct WriteJob {
     }
     if (const auto* change = std::get_if<wire::TopicChange>(&request)) {
       return kTopicChangeBytes + change->topic.size();
+    }
+    if (const auto* change = std::get_if<wire::GroupChange>(&request)) {
+      std::size_t bytes = kGroupChangeBytes + change->group.size();
+      for (const auto& pattern : change->patterns) {
+        bytes += kGroupChangeBytes + pattern.size();
+      }
+      return bytes;
     }
     const auto& claim = std::get<wire::Claim>(request);
     return kClaimOverheadBytes + claim.topic.size() + claim.source.size() + claim.id.size();
@@ -73,7 +94,8 @@ struct WriteJob {
  private:
   [[nodiscard]] static bool is_final(wire::RefusalKind kind) {
     return kind == wire::RefusalKind::id_reuse || kind == wire::RefusalKind::id_claimed ||
-           kind == wire::RefusalKind::too_large || kind == wire::RefusalKind::malformed;
+           kind == wire::RefusalKind::too_large || kind == wire::RefusalKind::malformed ||
+           kind == wire::RefusalKind::lease_lost;
   }
 };
 

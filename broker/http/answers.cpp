@@ -125,8 +125,19 @@ Problem refusal_problem(const wire::Refused& refused, Retry retry) {
     case conflict:
       return {.status = 409,
               .type = "conflict",
-              .title = "The topic stays as it is",
-              .detail = detail_or("the topic's settings do not allow this")};
+              .title = "It stays as it is",
+              .detail = detail_or("the settings of the topic or group do not allow this")};
+    case no_group:
+      return not_found(detail_or("there is no such group"));
+    case lease_lost:
+      return {.status = 409,
+              .type = "lease-lost",
+              .title = "The lease is lost",
+              .detail = detail_or("the lease ran out; nothing was stored, claim again")};
+    case quota:
+      return {.status = 429, .type = "quota", .title = "Quota", .detail = detail_or("there may not be more of these")};
+    case moved_on:
+      return http::overloaded(detail_or("other workers were faster; nothing is held, try again"));
     case outcome_unknown:
       return http::outcome_unknown(refused, retry);
     case malformed:

@@ -104,8 +104,12 @@ void add_counters(std::string& out, const Counters& counters) {
   counter("weir_scrub_bytes_total", "Stored bytes read again to find damage.", counters.scrub_bytes);
   counter("weir_scrub_passes_total", "Times that all of them were.", counters.scrub_passes);
   gauge("weir_topics", "Topics.", counters.topics);
-  gauge("weir_ids", "Event ids remembered.", counters.ids);
+  gauge("weir_ids", "Event ids remembered in memory.", counters.ids);
   gauge("weir_ids_bytes", "Memory of the id table.", counters.ids_bytes);
+  gauge("weir_id_runs", "Files with older ids.", counters.id_runs);
+  gauge("weir_id_runs_ids", "Event ids in them.", counters.ids_on_disk);
+  gauge("weir_id_runs_bytes", "Their size.", counters.id_run_bytes);
+  gauge("weir_id_runs_memory_bytes", "Memory of their filters.", counters.id_filter_bytes);
   gauge("weir_pending_requests", "Requests accepted and not answered yet.", counters.pending_requests);
   gauge("weir_pending_bytes", "Bytes of these.", counters.pending_bytes);
   gauge("weir_waiting_readers", "Readers waiting for events.", counters.waiters);
@@ -151,6 +155,7 @@ std::string HttpMetrics::text(const NodeStatus& status, const Counters& counters
   add_sample(out, "weir_publish_seconds_count", "", std::to_string(sum));
   add(out, "weir_http_connections", "gauge", "Open connections.", connections_open);
   add(out, "weir_http_connections_refused_total", "counter", "Connections closed at the limit.", connections_refused);
+  add(out, "weir_http_backups", "gauge", "Backups that are being written.", backups_open);
   add(out, "weir_http_streams", "gauge", "Open ndjson and SSE streams.", streams_open);
   add(out, "weir_websockets", "gauge", "Open WebSockets.", websockets_open);
   add(out, "weir_websocket_subscriptions", "gauge", "Subscriptions on WebSockets.", subscriptions_open);

@@ -23,6 +23,7 @@ class HttpMetrics {
   Count connections_refused = 0;
   Count streams_open = 0;
   Count websockets_open = 0;
+  Count backups_open = 0;
   Count subscriptions_open = 0;
   Count events_delivered = 0;
   Count bytes_received = 0;

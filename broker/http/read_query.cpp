@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "broker/http/cursor.hpp"
+#include "broker/http/group_request.hpp"
 #include "broker/http/publish_request.hpp"
 #include "broker/http/time_text.hpp"
 
@@ -12,8 +13,8 @@ namespace weir::broker::http {
 namespace {
 
 constexpr std::string_view kFromForms =
-    "from is earliest, latest, an offset below 2^53, -N (the last N), a time (2026-11-20T08:00:00Z or 1h) or "
-    "after:<cursor>";
+    "from is earliest, latest, an offset below 2^53, -N (the last N), a time (2026-11-20T08:00:00Z or 1h), "
+    "after:<cursor> or group:<name>";
 
 /// A point in time, or that long ago.
 std::optional<std::uint64_t> parse_moment(std::string_view text, std::uint64_t now_ms) {
@@ -142,7 +143,11 @@ std::expected<From, std::string> parse_from(std::string_view text, std::uint64_t
     if (!cursor) return std::unexpected("what follows after: is not a cursor as weir prints them");
     return FromCursor{cursor->epoch, cursor->position};
   }
-  if (text.starts_with("group:")) return std::unexpected("from=group: comes with a later version");
+  if (text.starts_with("group:")) {
+    const std::string_view name = text.substr(6);
+    if (auto checked = check_group(name); !checked) return std::unexpected(std::move(checked.error()));
+    return FromGroup{std::string(name)};
+  }
   if (text.starts_with('-')) {
     if (const auto count = parse_unsigned(text.substr(1))) return FromLast{*count};
   } else if (const auto offset = parse_unsigned(text)) {

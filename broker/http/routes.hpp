@@ -27,6 +27,10 @@ Answer head_route(std::shared_ptr<Shard> shard, SharedRequest request, std::stri
 boost::asio::awaitable<void> serve_stream(std::shared_ptr<Connection> connection, SharedRequest request,
                                           std::shared_ptr<Subscription> subscription);
 
+/// The stream of a backup; ends without its end mark if it was cut off.
+boost::asio::awaitable<std::optional<Response>> backup_route(std::shared_ptr<Connection> connection,
+                                                             SharedRequest request);
+
 Answer id_find_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer id_claim_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 
@@ -37,6 +41,19 @@ Answer topic_route(std::shared_ptr<Shard> shard, SharedRequest request, std::str
 Answer topic_put_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer topic_change_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
 Answer topic_remove_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string topic);
+
+Answer groups_route(std::shared_ptr<Shard> shard, SharedRequest request);
+Answer group_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+/// Body {"pattern":"orders/**","cursor":"earliest"}, each if it is to be set.
+Answer group_put_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+Answer group_remove_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+/// `?topic=orders/**&max=10&lease=30s&wait=20s`
+Answer group_claim_route(std::shared_ptr<Connection> connection, SharedRequest request, std::string group);
+/// `?lease=L7&cursor=e7.90214`, or a body of these two.
+Answer group_commit_route(std::shared_ptr<Shard> shard, SharedRequest request, std::string group);
+/// Body {"publish":[…],"commit":{…},"expect":{…}}.
+Answer batch_route(std::shared_ptr<Shard> shard, SharedRequest request);
+
 Answer cluster_route(std::shared_ptr<Shard> shard, SharedRequest request);
 /// Body {"node":"n4"}, with "action": "add" (default), "add-learner" or "promote"; "raft" and "http": where the one
 /// that is added is expected to be reached.

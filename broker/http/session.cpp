@@ -70,7 +70,7 @@ Answer upgrade_required() {
                                    .headers = {{"Upgrade", "websocket"}}}));
 }
 
-/// Every route but read, which may write its answer itself.
+/// Every route but those that wait at the connection: read, which may write its answer itself, and claims.
 Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match match) {
   switch (match.route) {
     case Route::publish:
@@ -91,6 +91,18 @@ Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match matc
       return topic_change_route(std::move(shard), std::move(request), std::move(match.name));
     case Route::topic_remove:
       return topic_remove_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::groups:
+      return groups_route(std::move(shard), std::move(request));
+    case Route::group:
+      return group_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::group_put:
+      return group_put_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::group_remove:
+      return group_remove_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::group_commit:
+      return group_commit_route(std::move(shard), std::move(request), std::move(match.name));
+    case Route::batch:
+      return batch_route(std::move(shard), std::move(request));
     case Route::cluster:
       return cluster_route(std::move(shard), std::move(request));
     case Route::member_add:
@@ -122,6 +134,8 @@ Answer answer_of(std::shared_ptr<Shard> shard, SharedRequest request, Match matc
     case Route::websocket:
       return upgrade_required();
     case Route::read:
+    case Route::group_claim:
+    case Route::backup:
     case Route::none:
       break;
   }
@@ -133,6 +147,10 @@ asio::awaitable<std::optional<Response>> dispatch(SharedConnection connection, S
   std::optional<Response> response;
   if (match.route == Route::read) {
     response = co_await read_route(connection, request, match.name);
+  } else if (match.route == Route::group_claim) {
+    response = co_await group_claim_route(connection, request, match.name);
+  } else if (match.route == Route::backup) {
+    response = co_await backup_route(connection, request);
   } else {
     response = co_await answer_of(connection->shard_ptr(), request, match);
   }
@@ -161,6 +179,7 @@ asio::awaitable<void> refuse_and_close(SharedConnection connection, SharedReques
 }
 
 std::size_t body_bytes_max(const Request& request, Route route, const HttpLimits& limits) {
+  if (route == Route::batch) return limits.batch_bytes_max;
   return route == Route::publish ? publish_body_bytes_max(request, limits) : kUnusedBodyBytesMax;
 }
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "broker/http/answers.hpp"
+#include "broker/http/body_writer.hpp"
 #include "broker/http/cursor.hpp"
 #include "broker/http/routes.hpp"
 #include "broker/http/stream_text.hpp"
@@ -16,31 +17,6 @@ namespace {
 /// slow reader stays small.
 constexpr std::uint64_t kEventsPerWrite = 1000;
 constexpr std::size_t kBytesPerWrite = std::size_t{256} << 10U;
-
-/// Writes pieces of a body without a known end.
-class BodyWriter {
- public:
-  BodyWriter(std::shared_ptr<Connection> connection, const Request& request)
-      : connection_(std::move(connection)),
-        framing_(request.version == Version::http_1_1 ? BodyFraming::chunked : BodyFraming::until_close) {}
-
-  [[nodiscard]] std::string head(const Response& response) const { return head_text(response, framing_, After::close); }
-  [[nodiscard]] std::string piece(std::string text) const {
-    if (framing_ != BodyFraming::chunked || text.empty()) return text;
-    std::string chunk;
-    chunk.reserve(text.size() + 16);
-    append_chunk(chunk, text);
-    return chunk;
-  }
-  [[nodiscard]] std::string end() const {
-    return framing_ == BodyFraming::chunked ? std::string(kLastChunk) : std::string{};
-  }
-  asio::awaitable<bool> write(std::string bytes) { return connection_->write(std::move(bytes)); }
-
- private:
-  std::shared_ptr<Connection> connection_;
-  BodyFraming framing_;
-};
 
 /// Tells a stream it has caught up, once each time it has.
 class CaughtUp {

@@ -26,6 +26,10 @@ Problem epoch_changed(std::string detail, std::string_view epoch) {
       .with("earliest", std::move(earliest));
 }
 
+Problem not_running() {
+  return no_leader("this node is not part of a running cluster yet; /readyz says why");
+}
+
 /// min_position and consistency=linear: this node must have applied enough.
 asio::awaitable<std::expected<void, Problem>> meet_consistency(std::shared_ptr<Shard> shard, ReadPlan plan) {
   if (plan.consistency == Consistency::linear) {
@@ -73,10 +77,27 @@ asio::awaitable<std::expected<ReadStart, Problem>> find_start(std::shared_ptr<Sh
     co_return std::unexpected(epoch_changed("this log has never reached the cursor's position", epoch));
   }
   if (start) co_return *start;
-  co_return std::unexpected(epoch_changed("the log is in epoch " + epoch + "; start again from earliest", epoch));
+  co_return std::unexpected(epoch_changed_problem(epoch));
+}
+
+/// A linear read: what the group has finished must not be given again by a node that is behind.
+asio::awaitable<std::expected<FromCursor, Problem>> find_group(std::shared_ptr<Shard> shard, std::string name,
+                                                               std::uint32_t timeout_ms, std::string epoch) {
+  auto passed = co_await pass_barrier(shard, timeout_ms);
+  if (!passed) co_return std::unexpected(std::move(passed.error()));
+  const auto group = co_await shard->gateway().group(name);
+  if (!group) {
+    co_return std::unexpected(not_found("group '" + name + "' not found; create it with PUT /v1/groups/" + name));
+  }
+  co_return FromCursor{.epoch = epoch, .position = group->committed, .gap_told = group->gap_told};
 }
 
 }  // namespace
+
+Problem epoch_changed_problem(std::string_view epoch) {
+  if (epoch.empty()) return not_running();
+  return epoch_changed("the log is in epoch " + std::string(epoch) + "; start again from earliest", epoch);
+}
 
 Problem gap_problem(const Gap& gap) {
   if (gap.positions) {
@@ -110,10 +131,15 @@ asio::awaitable<Opened> Subscription::open(std::shared_ptr<Shard> shard, ReadPla
   if (!met) co_return std::unexpected(std::move(met.error()));
   const auto status = co_await shard->status();
   if (status->epoch.empty()) {
-    co_return std::unexpected(no_leader("this node is not part of a running cluster yet; /readyz says why"));
+    co_return std::unexpected(not_running());
   }
   if (is_of_other_life(plan, status->epoch)) {
     co_return std::unexpected(epoch_changed("until is a cursor of another life of this log", status->epoch));
+  }
+  if (const auto* group = std::get_if<FromGroup>(&plan.from)) {
+    auto cursor = co_await find_group(shard, group->name, plan.timeout_ms, status->epoch);
+    if (!cursor) co_return std::unexpected(std::move(cursor.error()));
+    plan.from = *std::move(cursor);
   }
   auto start = co_await find_start(shard, plan, status->epoch);
   if (!start) co_return std::unexpected(std::move(start.error()));

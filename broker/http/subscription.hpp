@@ -47,5 +47,7 @@ class Subscription {
 
 [[nodiscard]] Problem gap_problem(const Gap& gap);
 [[nodiscard]] Problem read_problem(ReadError error);
+/// 410: a cursor of another life of the log; 503 while this node is in none.
+[[nodiscard]] Problem epoch_changed_problem(std::string_view epoch);
 
 }  // namespace weir::broker::http

@@ -256,7 +256,7 @@ bool WebSocket::reading_pauses() const {
 
 void WebSocket::handle(std::string_view frame) {
   std::visit([this](auto&& operation) { handle(std::forward<decltype(operation)>(operation)); },
-             parse_operation(frame, shard_->limits(), wall_clock_ms()));
+             parse_operation(frame, shard_->limits(), wall_clock_ms(), epoch_));
 }
 
 void WebSocket::handle(const WsRefused& operation) {
@@ -271,19 +271,47 @@ void WebSocket::handle(WsPublish operation) {
   });
 }
 
-void WebSocket::hand_over(raft::Bytes request, std::uint32_t timeout_ms,
-                          std::move_only_function<void(const wire::Outcome&)> answered) {
-  const std::size_t size = request.size();
+void WebSocket::handle(WsCommit operation) {
+  const wire::GroupChange change = operation.change;
+  const std::uint32_t timeout_ms = operation.timeout_ms;
+  hand_over(change, timeout_ms, [this, operation = std::move(operation)](const wire::Outcome& outcome) {
+    answer(ack_frame(operation, outcome, epoch_));
+  });
+}
+
+void WebSocket::handle(WsBatch operation) {
+  raft::Bytes bytes = std::move(operation.batch.bytes);
+  const std::optional<wire::GroupChange> lone_commit = operation.batch.lone_commit;
+  const std::uint32_t timeout_ms = operation.batch.timeout_ms;
+  Answered answered = [this, operation = std::move(operation)](const wire::Outcome& outcome) {
+    answer(ack_frame(operation, outcome, epoch_));
+  };
+  if (lone_commit) {
+    hand_over(*lone_commit, timeout_ms, std::move(answered));
+  } else {
+    hand_over(std::move(bytes), timeout_ms, std::move(answered));
+  }
+}
+
+std::move_only_function<void(wire::Outcome)> WebSocket::under_way(std::size_t size, Answered answered) {
   ++in_flight_;
   in_flight_bytes_ += size;
-  shard_->gateway().publish(
-      std::move(request), timeout_ms, executor_,
-      [self = shared_from_this(), answered = std::move(answered), size](const wire::Outcome& outcome) mutable {
-        --self->in_flight_;
-        self->in_flight_bytes_ -= size;
-        answered(outcome);
-        if (!self->reading_pauses()) self->may_read_.notify();
-      });
+  return [self = shared_from_this(), answered = std::move(answered), size](const wire::Outcome& outcome) mutable {
+    --self->in_flight_;
+    self->in_flight_bytes_ -= size;
+    answered(outcome);
+    if (!self->reading_pauses()) self->may_read_.notify();
+  };
+}
+
+void WebSocket::hand_over(raft::Bytes request, std::uint32_t timeout_ms, Answered answered) {
+  const std::size_t size = request.size();
+  shard_->gateway().publish(std::move(request), timeout_ms, executor_, under_way(size, std::move(answered)));
+}
+
+void WebSocket::hand_over(wire::GroupChange change, std::uint32_t timeout_ms, Answered answered) {
+  const std::size_t size = sizeof change + change.group.size();
+  shard_->gateway().change_group(std::move(change), timeout_ms, executor_, under_way(size, std::move(answered)));
 }
 
 void WebSocket::tick(Clock::time_point now) {

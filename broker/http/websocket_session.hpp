@@ -96,6 +96,8 @@ class WebSocket : public Client, public std::enable_shared_from_this<WebSocket> 
   void handle(WsSubscribe operation);
   void handle(const WsCredit& operation);
   void handle(WsPublish operation);
+  void handle(WsCommit operation);
+  void handle(WsBatch operation);
   void handle(const WsUnsubscribe& operation);
   void handle(const WsRefused& operation);
   void handle_binary(raft::Bytes message);
@@ -107,9 +109,12 @@ class WebSocket : public Client, public std::enable_shared_from_this<WebSocket> 
   void push(Frames frames);
   void push_events(const std::shared_ptr<Feed>& feed, const Subscription& subscription, const Step& step);
   void push_control(const std::shared_ptr<Feed>& feed, std::string_view frame);
+  using Answered = std::move_only_function<void(const wire::Outcome&)>;
   /// A request is handed over; its answer comes back to `answered`.
-  void hand_over(raft::Bytes request, std::uint32_t timeout_ms,
-                 std::move_only_function<void(const wire::Outcome&)> answered);
+  void hand_over(raft::Bytes request, std::uint32_t timeout_ms, Answered answered);
+  void hand_over(wire::GroupChange change, std::uint32_t timeout_ms, Answered answered);
+  /// Counts `size` bytes as under way until the answer has come.
+  std::move_only_function<void(wire::Outcome)> under_way(std::size_t size, Answered answered);
   void written(const Frames& frames);
   [[nodiscard]] bool reading_pauses() const;
   /// Writes what is queued, then closes with this code.

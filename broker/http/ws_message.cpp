@@ -9,6 +9,8 @@
 #include "broker/http/answers.hpp"
 #include "broker/http/cursor.hpp"
 #include "broker/http/event_input.hpp"
+#include "broker/http/group_answers.hpp"
+#include "broker/http/group_request.hpp"
 #include "broker/http/json_check.hpp"
 #include "broker/http/json_text.hpp"
 #include "wire/entry.hpp"
@@ -16,6 +18,9 @@
 namespace weir::broker::http {
 
 namespace {
+
+/// Of a batch: the frame, `publish`, an event.
+constexpr std::size_t kLevelsAbovePayload = 3;
 
 /// A frame taken apart, with the numbers that go back in its answer.
 struct Frame {
@@ -147,6 +152,33 @@ WsOperation parse_pub(const Frame& frame, std::string_view text, const HttpLimit
   return operation;
 }
 
+WsOperation parse_commit(const Frame& frame, std::string_view epoch, const HttpLimits& limits) {
+  const auto known = only_members(frame, " op rid group cursor lease ");
+  if (!known) return frame.refuse(bad_request(known.error()));
+  auto group = text_of(frame, "group");
+  const auto cursor = text_of(frame, "cursor");
+  const auto lease = text_of(frame, "lease");
+  if (!group || !cursor || !lease) return frame.refuse(bad_request("'group', 'cursor' and 'lease' must be strings"));
+  if (!*group || !*cursor) return frame.refuse(bad_request("commit needs 'group' and 'cursor'"));
+  if (auto checked = check_group(**group); !checked) return frame.refuse(bad_request(std::move(checked.error())));
+  auto change = commit_of(*std::move(*group), **cursor, lease->value_or(""), epoch);
+  if (!change) return frame.refuse(std::move(change.error()));
+  return WsCommit{frame.rid, *std::move(change), limits.publish_timeout_ms};
+}
+
+WsOperation parse_batch(const Frame& frame, std::string_view epoch, const HttpLimits& limits) {
+  const auto known = only_members(frame, " op rid publish commit expect idempotency_key ");
+  if (!known) return frame.refuse(bad_request(known.error()));
+  auto key = text_of(frame, "idempotency_key");
+  if (!key || key->value_or("").size() > limits.id_bytes_max) {
+    return frame.refuse(
+        bad_request("'idempotency_key' must be a string of at most " + std::to_string(limits.id_bytes_max) + " bytes"));
+  }
+  auto batch = batch_of(frame.members, key->value_or(""), epoch, limits);
+  if (!batch) return frame.refuse(std::move(batch.error()));
+  return WsBatch{frame.rid, *std::move(batch)};
+}
+
 WsOperation parse_credit(const Frame& frame) {
   const auto count = json_unsigned(frame.raw("n").value_or(""));
   if (!frame.sid || !count) return frame.refuse(bad_request("credit needs 'sid' and 'n', whole numbers"));
@@ -174,6 +206,10 @@ void append_number(JsonObject& object, std::string_view name, std::optional<std:
   if (value) object.number(name, *value);
 }
 
+std::string other_answer(std::optional<std::uint64_t> rid) {
+  return error_frame(rid, std::nullopt, Problem{.detail = "the node answered something else"});
+}
+
 }  // namespace
 
 ReadPlan websocket_plan(const HttpLimits& limits) {
@@ -186,11 +222,12 @@ ReadPlan websocket_plan(const HttpLimits& limits) {
   return plan;
 }
 
-WsOperation parse_operation(std::string_view frame_text, const HttpLimits& limits, std::uint64_t now_ms) {
-  const auto frame = take_apart(frame_text, limits.json_depth_max + 1);
+WsOperation parse_operation(std::string_view frame_text, const HttpLimits& limits, std::uint64_t now_ms,
+                            std::string_view epoch) {
+  const auto frame = take_apart(frame_text, limits.json_depth_max + kLevelsAbovePayload);
   if (!frame) return frame.error();
   const auto op = text_of(*frame, "op");
-  if (!op || !*op) return frame->refuse(bad_request("'op' is missing: sub, credit, pub or unsub"));
+  if (!op || !*op) return frame->refuse(bad_request("'op' is missing: sub, credit, pub, batch, commit or unsub"));
   if (*op == "pub") return parse_pub(*frame, frame_text, limits);
   if (*op == "credit") return parse_credit(*frame);
   if (*op == "sub") return parse_subscribe(*frame, limits, now_ms);
@@ -198,10 +235,10 @@ WsOperation parse_operation(std::string_view frame_text, const HttpLimits& limit
     if (!frame->sid) return frame->refuse(bad_request("unsub needs a 'sid'"));
     return WsUnsubscribe{*frame->sid};
   }
-  if (*op == "commit" || *op == "batch" || *op == "auth") {
-    return frame->refuse(bad_request("op '" + **op + "' comes with a later version"));
-  }
-  return frame->refuse(bad_request("unknown op; this version knows sub, credit, pub and unsub"));
+  if (*op == "commit") return parse_commit(*frame, epoch, limits);
+  if (*op == "batch") return parse_batch(*frame, epoch, limits);
+  if (*op == "auth") return frame->refuse(bad_request("op 'auth' comes with a later version"));
+  return frame->refuse(bad_request("unknown op; this version knows sub, credit, pub, batch, commit and unsub"));
 }
 
 std::string subscribed_frame(std::uint64_t sid, std::string_view cursor, std::string_view node) {
@@ -236,9 +273,7 @@ std::string ack_frame(const WsPublish& operation, const wire::Outcome& outcome, 
     return error_frame(operation.rid, std::nullopt, refusal_problem(*refused, retry));
   }
   const auto* published = std::get_if<wire::Published>(&outcome);
-  if (published == nullptr || published->results.size() != 1) {
-    return error_frame(operation.rid, std::nullopt, Problem{.detail = "the node answered something else"});
-  }
+  if (published == nullptr || published->results.size() != 1) return other_answer(operation.rid);
   const wire::EventResult& result = published->results.front();
   std::string text;
   JsonObject object(text);
@@ -247,6 +282,43 @@ std::string ack_frame(const WsPublish& operation, const wire::Outcome& outcome, 
   object.number("offset", result.offset.value).number("position", result.position.value);
   object.text("cursor", format_cursor(epoch, result.position));
   object.raw("duplicate", result.storing == wire::Storing::duplicate ? "true" : "false").end();
+  return text;
+}
+
+std::string ack_frame(const WsCommit& operation, const wire::Outcome& outcome, std::string_view epoch) {
+  if (const auto* refused = std::get_if<wire::Refused>(&outcome)) {
+    return error_frame(operation.rid, std::nullopt, refusal_problem(*refused, Retry::safe));
+  }
+  const auto* changed = std::get_if<wire::GroupChanged>(&outcome);
+  if (changed == nullptr) return other_answer(operation.rid);
+  std::string text;
+  JsonObject object(text);
+  object.raw("op", R"("ack")");
+  append_number(object, "rid", operation.rid);
+  object.text("committed", format_cursor(epoch, operation.change.to));
+  object.text("cursor", format_cursor(epoch, changed->committed)).end();
+  return text;
+}
+
+std::string ack_frame(const WsBatch& operation, const wire::Outcome& outcome, std::string_view epoch) {
+  if (const auto* refused = std::get_if<wire::Refused>(&outcome)) {
+    return error_frame(operation.rid, std::nullopt, batch_problem(operation.batch, *refused));
+  }
+  std::string members;
+  if (operation.batch.lone_commit) {
+    members = lone_commit_members(operation.batch);
+  } else if (const auto* published = std::get_if<wire::Published>(&outcome);
+             published != nullptr && published->results.size() == operation.batch.ids.size()) {
+    members = batch_members(operation.batch, *published, epoch);
+  } else {
+    return other_answer(operation.rid);
+  }
+  std::string text;
+  JsonObject object(text);
+  object.raw("op", R"("ack")");
+  append_number(object, "rid", operation.rid);
+  text += ',' + members;
+  object.end();
   return text;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <variant>
 
+#include "broker/http/batch_request.hpp"
 #include "broker/http/delivery.hpp"
 #include "broker/http/event_json.hpp"
 #include "broker/http/limits.hpp"
@@ -30,6 +31,15 @@ struct WsPublish {
   std::optional<std::uint64_t> rid;
   PublishRequest publish;
 };
+struct WsCommit {
+  std::optional<std::uint64_t> rid;
+  wire::GroupChange change;
+  std::uint32_t timeout_ms = 0;
+};
+struct WsBatch {
+  std::optional<std::uint64_t> rid;
+  BatchRequest batch;
+};
 struct WsUnsubscribe {
   std::uint64_t sid = 0;
 };
@@ -39,10 +49,11 @@ struct WsRefused {
   std::optional<std::uint64_t> sid;
   Problem problem;
 };
-using WsOperation = std::variant<WsSubscribe, WsCredit, WsPublish, WsUnsubscribe, WsRefused>;
+using WsOperation = std::variant<WsSubscribe, WsCredit, WsPublish, WsCommit, WsBatch, WsUnsubscribe, WsRefused>;
 
-/// `epoch`: of this log, for expectations; `now_ms`: for `from=1h`.
-[[nodiscard]] WsOperation parse_operation(std::string_view frame, const HttpLimits& limits, std::uint64_t now_ms);
+/// `now_ms`: for `from=1h`; `epoch`: of this log, for the cursors of commits.
+[[nodiscard]] WsOperation parse_operation(std::string_view frame, const HttpLimits& limits, std::uint64_t now_ms,
+                                          std::string_view epoch = {});
 /// What a subscription is unless its frame or URL says otherwise.
 [[nodiscard]] ReadPlan websocket_plan(const HttpLimits& limits);
 
@@ -52,6 +63,8 @@ void append_event_frame(std::string& out, std::uint64_t sid, const ReadEvent& ev
 [[nodiscard]] std::string control_frame(std::string_view op, std::optional<std::uint64_t> sid,
                                         std::string_view members);
 [[nodiscard]] std::string ack_frame(const WsPublish& operation, const wire::Outcome& outcome, std::string_view epoch);
+[[nodiscard]] std::string ack_frame(const WsCommit& operation, const wire::Outcome& outcome, std::string_view epoch);
+[[nodiscard]] std::string ack_frame(const WsBatch& operation, const wire::Outcome& outcome, std::string_view epoch);
 [[nodiscard]] std::string error_frame(std::optional<std::uint64_t> rid, std::optional<std::uint64_t> sid,
                                       const Problem& problem);
 

@@ -5,7 +5,9 @@
 #include <CLI/Formatter.hpp>
 #include <exception>
 
+#include "clients/cli/backup.hpp"
 #include "clients/cli/dev.hpp"
+#include "clients/cli/group.hpp"
 #include "clients/cli/invocation.hpp"
 #include "clients/cli/later.hpp"
 #include "clients/cli/members.hpp"
@@ -32,9 +34,11 @@ struct Command {
   SubOptions sub;
   ReadOptions read;
   TopicOptions topics;
+  GroupOptions groups;
   RaftLogOptions raft_log;
   MemberOptions members;
   DevOptions dev;
+  BackupOptions backup;
 };
 
 void add_verbs(CLI::App& root, Command& command, const ServerCommands& server) {
@@ -43,12 +47,15 @@ void add_verbs(CLI::App& root, Command& command, const ServerCommands& server) {
   add_pub(root, command.invocation, command.pub);
   add_sub(root, command.invocation, command.sub);
   const Parents parents{.topic = add_parent(root, "topic", "Topics"),
+                        .group = add_parent(root, "group", "Consumer groups"),
                         .cluster = add_parent(root, "cluster", "The cluster and its members"),
                         .raft = add_parent(root, "raft", "The Raft log")};
   add_reading(root, parents, command.invocation, command.read);
   add_topics(parents, command.invocation, command.topics);
+  add_groups(parents, command.invocation, command.groups);
   add_cluster(parents, command.invocation, command.raft_log);
   add_members(parents, command.invocation, command.members);
+  add_backup(root, command.invocation, command.backup);
   add_later(root, parents, command.exit_code);
   root.add_subcommand("version", "Print the version")->callback([] { print_data("weir " WEIR_VERSION "\n"); });
 }

@@ -18,14 +18,7 @@ struct Later {
 };
 
 constexpr std::array kLater{
-    Later{"group", "ls", "List the consumer groups"},
-    Later{"group", "info", "Cursor and leases of a group"},
-    Later{"group", "seek", "Move a group's cursor"},
-    Later{"group", "rm", "Remove a group"},
     Later{"raft", "watch", "Roles, votes and elections as they happen"},
-    Later{"", "backup", "Write a consistent copy"},
-    Later{"", "restore", "Begin from a copy"},
-    Later{"", "recover", "Begin from what one node still has"},
     Later{"", "doctor", "Look for what will hurt: disk, clock, limits, ports"},
     Later{"token", "create", "Make a token"},
     Later{"", "completion", "Completion for a shell"},
@@ -45,14 +38,11 @@ void add_one(CLI::App& parent, const Later& later, ExitCode& exit_code) {
 }  // namespace
 
 void add_later(CLI::App& root, const Parents& parents, ExitCode& exit_code) {
-  auto* group = root.add_subcommand("group", "Consumer groups");
   auto* token = root.add_subcommand("token", "Tokens");
-  group->require_subcommand(1);
   token->require_subcommand(1);
   for (const auto& later : kLater) {
     CLI::App* parent = &root;
     if (later.parent == "raft") parent = &parents.raft;
-    if (later.parent == "group") parent = group;
     if (later.parent == "token") parent = token;
     add_one(*parent, later, exit_code);
   }

@@ -23,6 +23,7 @@ struct RaftLogOptions {
 /// The parents of verbs of two words, so that several files can add to them.
 struct Parents {
   CLI::App& topic;
+  CLI::App& group;
   CLI::App& cluster;
   CLI::App& raft;
 };

@@ -140,6 +140,10 @@ Result<HttpResponse> Client::ask_leader(const HttpRequest& request) {
   return send(request, Repeat::before_handover, "");
 }
 
+Result<HttpResponse> Client::ask_twice(const HttpRequest& request) {
+  return send(request, Repeat::always_safe, "");
+}
+
 void Client::learn_members() {
   if (!connection_ || connection_->endpoint() != members_.current()) connection_.emplace(members_.current());
   learn_over(*connection_, Clock::now() + options_.connect_timeout);

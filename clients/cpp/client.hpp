@@ -56,6 +56,8 @@ class Client {
   /// Any request that only the leader takes: goes where members point to (307). Tried again only while it certainly
   /// reached nobody who acts on it.
   [[nodiscard]] Result<HttpResponse> ask_leader(const HttpRequest& request);
+  /// The same for one that may be done twice without harm: tried again also when its answer was lost.
+  [[nodiscard]] Result<HttpResponse> ask_twice(const HttpRequest& request);
 
   /// Asks the current member who is in the cluster; best effort. Publishing and reading do this by themselves.
   void learn_members();

@@ -9,6 +9,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -145,6 +146,49 @@ std::expected<HttpResponse, TransportError> HttpConnection::exchange(const HttpR
   }
   if (written || !parser.get().keep_alive()) impl_->close();
   return from_beast(parser.release());
+}
+
+namespace {
+
+/// Of one read: a backup goes from here to a disk.
+constexpr std::size_t kDownloadBytes = std::size_t{256} << 10U;
+
+}  // namespace
+
+std::expected<HttpResponse, TransportError> HttpConnection::download(const HttpRequest& request,
+                                                                     std::chrono::milliseconds silence_max,
+                                                                     const BodySink& sink) {
+  const auto failed = [this](const error_code& error) {
+    impl_->close();
+    return std::unexpected(TransportError{Handover::maybe, impl_->endpoint.text() + ": " + error.message()});
+  };
+  if (auto opened = open(Clock::now() + silence_max); !opened) return std::unexpected(std::move(opened.error()));
+  const auto outgoing = to_beast(request, impl_->endpoint);
+  impl_->stream.expires_after(silence_max);
+  if (const auto error = impl_->finish([&](auto done) { http::async_write(impl_->stream, outgoing, std::move(done)); }))
+    return failed(error);
+  http::response_parser<http::buffer_body> parser;
+  parser.body_limit(boost::none);
+  impl_->stream.expires_after(silence_max);
+  if (const auto error = impl_->finish(
+          [&](auto done) { http::async_read_header(impl_->stream, impl_->buffer, parser, std::move(done)); }))
+    return failed(error);
+  HttpResponse answer{.status = parser.get().result_int(), .headers = {}, .body = {}};
+  for (const auto& field : parser.get())
+    answer.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  std::string buffer(kDownloadBytes, '\0');
+  while (!parser.is_done()) {
+    parser.get().body() = {.data = buffer.data(), .size = buffer.size(), .more = true};
+    impl_->stream.expires_after(silence_max);
+    const auto error =
+        impl_->finish([&](auto done) { http::async_read_some(impl_->stream, impl_->buffer, parser, std::move(done)); });
+    if (error && error != http::error::need_buffer) return failed(error);
+    const std::string_view bytes(buffer.data(), buffer.size() - parser.get().body().size);
+    if (answer.status != 200 && answer.body.size() + bytes.size() <= kAnswerBytesMax) answer.body += bytes;
+    if (answer.status == 200 && !bytes.empty() && !sink(bytes)) break;
+  }
+  impl_->close();
+  return answer;
 }
 
 }  // namespace weir::client

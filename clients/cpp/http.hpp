@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -61,6 +62,14 @@ class HttpConnection {
 
   /// `open` first. After an error the connection is closed.
   [[nodiscard]] std::expected<HttpResponse, TransportError> exchange(const HttpRequest& request, Deadline deadline);
+
+  /// Given the next bytes of a body; false ends it.
+  using BodySink = std::function<bool(std::string_view bytes)>;
+  /// The same for an answer of any length: the body of a 200 goes to `sink`, that of any other is in the answer. Each
+  /// read must bring something within `silence_max`. The connection is closed afterwards.
+  [[nodiscard]] std::expected<HttpResponse, TransportError> download(const HttpRequest& request,
+                                                                     std::chrono::milliseconds silence_max,
+                                                                     const BodySink& sink);
 
  private:
   struct Impl;

@@ -1,4 +1,5 @@
 #include "broker/disk_thread.hpp"
+#include "tests/sim/memory_id_run.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -51,6 +52,12 @@ class FakeStore final : public storage::LogStore {
   [[nodiscard]] Result drop_before(raft::Index index) override {
     record("drop " + std::to_string(index.value));
     return take_failure();
+  }
+  [[nodiscard]] storage::IdRuns id_runs() const override { return {}; }
+  [[nodiscard]] std::expected<storage::IdRuns, storage::Error> move_ids(raft::Index up_to,
+                                                                        const storage::IdsOf& /*ids_of*/) override {
+    record("move " + std::to_string(up_to.value));
+    return storage::IdRuns{};
   }
   /// Waits for the test when `slow`.
   [[nodiscard]] Result save(const storage::Checkpoint& checkpoint) override {
@@ -330,6 +337,26 @@ TEST_F(DiskThreadTest, AfterAFailedDropNothingIsWrittenAnyMore) {  // FAULTS 41
   write(1);
   run_until([this] { return done_.size() == 2; });
   EXPECT_EQ(done_, (std::vector<std::string>{"failed", "1 failed: flush failed"}));
+}
+
+TEST_F(DiskThreadTest, IdsAreFoundAndMovedWhileAWriteHangs) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  const storage::KeyedPlace id{.key = {32}, .place = {.log_index = raft::Index{3}, .ordinal = 7}};
+  const storage::IdRuns runs{std::make_shared<sim::MemoryIdRun>(raft::Index{1}, raft::Index{9}, std::vector{id})};
+  std::vector<storage::KeyedPlace> found;
+  disk_.find_ids(runs, {{.value = 31}, {.value = 32}}, [&](auto places) {
+    found = places.value();
+    done_.emplace_back("found");
+  });
+  run_until([this] { return done_.size() == 1; });
+  EXPECT_EQ(found, std::vector{id});
+  disk_.move_ids(raft::Index{9}, {}, [this](auto moved) { done_.emplace_back(moved ? "moved" : "failed"); });
+  run_until([this] { return done_.size() == 2; });
+  store_.gate.release(1);
+  run_until([this] { return done_.size() == 3; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"found", "moved", "1"}));
 }
 
 TEST_F(DiskThreadTest, StopFinishesWhatWasGiven) {

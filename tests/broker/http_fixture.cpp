@@ -65,11 +65,19 @@ void MemoryDisk::checkpoint(raft::Index /*index*/, CheckpointDone done) {
 }
 void MemoryDisk::read_snapshot(std::uint64_t /*number*/, std::uint64_t /*offset*/, std::size_t /*bytes_max*/,
                                SnapshotDone done) {
-  refuse<storage::SnapshotData>(std::move(done));
+  boost::asio::post(core_, [done = std::move(done)]() mutable { done(storage::SnapshotData{}); });  // there is none
 }
 void MemoryDisk::receive(raft::SnapshotPiece /*piece*/, PieceDone done) {
   refuse<storage::PieceAnswer>(std::move(done));
 }
+void MemoryDisk::move_ids(raft::Index /*up_to*/, storage::IdsOf /*ids_of*/, IdRunsDone done) {
+  refuse(std::move(done));
+}
+
+void MemoryDisk::find_ids(storage::IdRuns /*runs*/, std::vector<storage::IdKey> /*keys*/, PlacesDone done) {
+  refuse(std::move(done));
+}
+
 void MemoryDisk::drop_before(raft::Index /*index*/, WriteDone done) {
   refuse<void>(std::move(done));
 }

@@ -37,6 +37,9 @@ class MemoryDisk final : public Disk {
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
+  [[nodiscard]] storage::IdRuns id_runs() const override { return {}; }
+  void move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) override;
+  void find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) override;
   [[nodiscard]] raft::Index snapshot_index() const override { return {}; }
   [[nodiscard]] raft::Index first_index() const override { return raft::Index{1}; }
   /// Writes are held back until release().

@@ -43,6 +43,12 @@ TEST(Router, KnowsItsRoutes) {
   EXPECT_EQ(routed(Method::put, "/v1/topics/a/b"), "topic_put a/b");
   EXPECT_EQ(routed(Method::patch, "/v1/topics/a"), "topic_change a");
   EXPECT_EQ(routed(Method::delete_, "/v1/topics/a"), "topic_remove a");
+  EXPECT_EQ(routed(Method::get, "/v1/groups"), "groups");
+  EXPECT_EQ(routed(Method::get, "/v1/groups/g"), "group g");
+  EXPECT_EQ(routed(Method::get, "/v1/groups/claim"), "group claim");
+  EXPECT_EQ(routed(Method::post, "/v1/groups/g/claim"), "group_claim g");
+  EXPECT_EQ(routed(Method::post, "/v1/groups/a%2Fb/commit"), "group_commit a/b");
+  EXPECT_EQ(routed(Method::post, "/v1/batch"), "batch");
   EXPECT_EQ(routed(Method::get, "/ui/"), "console");
   EXPECT_EQ(routed(Method::get, "/ui/style.css"), "console style.css");
   EXPECT_EQ(routed(Method::get, "/"), "root");
@@ -52,7 +58,10 @@ TEST(Router, NamesWhatIsWrong) {
   EXPECT_EQ(routed(Method::get, "/v1/events/a/"), "400");
   EXPECT_EQ(routed(Method::get, "/v1/events/"), "400");
   EXPECT_EQ(routed(Method::get, "/v2"), "404");
-  EXPECT_EQ(routed(Method::post, "/v1/batch"), "404");
+  EXPECT_EQ(routed(Method::post, "/v1/backup"), "405");
+  EXPECT_EQ(routed(Method::get, "/v1/groups/g/claim"), "405");
+  EXPECT_EQ(routed(Method::post, "/v1/groups/g"), "405");
+  EXPECT_EQ(routed(Method::post, "/v1/groups/claim"), "405");
   EXPECT_EQ(routed(Method::delete_, "/v1/topics"), "405");
   EXPECT_EQ(routed(Method::other, "/v1/events/a"), "405");
   const auto slash = find_route(request_to(Method::get, "/v1/events/a/b//"));
@@ -195,6 +204,7 @@ std::string from_kind(std::string_view text) {
   if (const auto* cursor = std::get_if<FromCursor>(&*from)) {
     return "after " + cursor->epoch + ' ' + std::to_string(cursor->position.value);
   }
+  if (const auto* group = std::get_if<FromGroup>(&*from)) return "group " + group->name;
   return std::holds_alternative<FromLatest>(*from) ? "latest" : "earliest";
 }
 
@@ -207,8 +217,9 @@ TEST(ReadQuery, Fault68FromHasOneMeaningPerForm) {
   EXPECT_EQ(from_kind("1h"), "time " + std::to_string(kNow - 3'600'000));
   EXPECT_EQ(from_kind("2026-11-20T08:00:00Z"), "time 1795161600000");
   EXPECT_EQ(from_kind("after:e7.90213"), "after e7 90213");
+  EXPECT_EQ(from_kind("group:billing"), "group billing");
   for (const char* text : {"", "-", "--1", "9007199254740992", "9223372036854775808", "-9007199254740992", "1.5", "0x1",
-                           "01", "after:", "after:7", "group:g", "next", "1 "}) {
+                           "01", "after:", "after:7", "group:", "group:a/b", "group:..", "next", "1 "}) {
     EXPECT_EQ(from_kind(text), "400") << text;
   }
 }

@@ -146,10 +146,6 @@ TEST(CommandLine, VersionAndLaterVerbs) {
   const auto watch = run_cli({"raft", "watch"});
   EXPECT_EQ(watch.code, 2);
   EXPECT_EQ(watch.err, "weir: 'raft watch' comes with a later release\n");
-  const auto backup = run_cli({"backup", "FILE"});
-  EXPECT_EQ(backup.code, 2);
-  EXPECT_EQ(backup.err, "weir: 'backup' comes with a later release\n");
-  EXPECT_EQ(run_cli({"sub", "a", "--group", "g"}).err, "weir: --group comes with a later release\n");
 }
 
 std::string event(std::uint64_t position, const std::string& rest) {

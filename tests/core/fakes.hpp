@@ -1,6 +1,8 @@
 // A disk, a network and a clock in the test's hands: nothing happens until the test says so. One thread.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "broker/core/ports.hpp"
+#include "tests/sim/memory_id_run.hpp"
 
 namespace weir::broker::test {
 
@@ -68,6 +71,13 @@ class FakeDisk final : public Disk {
     return indexes;
   }
   void checkpoint(raft::Index index, CheckpointDone done) override { loads.emplace_back(index, std::move(done)); }
+  [[nodiscard]] storage::IdRuns id_runs() const override { return runs; }
+  void move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) override {
+    moves.push_back({up_to, std::move(ids_of), std::move(done)});
+  }
+  void find_ids(storage::IdRuns asked, std::vector<storage::IdKey> keys, PlacesDone done) override {
+    id_reads.push_back({std::move(asked), std::move(keys), std::move(done)});
+  }
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override {
     snapshot_reads.push_back({number, offset, bytes_max, std::move(done)});
   }
@@ -109,6 +119,32 @@ class FakeDisk final : public Disk {
       }
     }
     done(std::unexpected(storage::Error{storage::Errc::gone, "no such checkpoint"}));
+  }
+  /// All deltas up to there become one run.
+  void finish_move() {
+    auto pending = std::move(moves.front());
+    moves.pop_front();
+    const raft::Index covered = runs.empty() ? raft::Index{} : runs.back()->last_index();
+    std::vector<storage::KeyedPlace> ids;
+    for (const auto& checkpoint : kept) {
+      if (checkpoint.index > covered && checkpoint.index <= pending.up_to) {
+        EXPECT_TRUE(pending.ids_of(checkpoint, ids).has_value());
+      }
+    }
+    if (pending.up_to > covered) {
+      runs.push_back(std::make_shared<sim::MemoryIdRun>(covered.next(), pending.up_to, std::move(ids)));
+    }
+    pending.done(runs);
+  }
+  void fail_move() {
+    auto pending = std::move(moves.front());
+    moves.pop_front();
+    pending.done(std::unexpected(storage::Error{storage::Errc::disk_full, "no room"}));
+  }
+  void finish_id_read() {
+    auto pending = std::move(id_reads.front());
+    id_reads.pop_front();
+    pending.done(sim::find_all(pending.runs, pending.keys));
   }
   void finish_snapshot_read(std::expected<storage::SnapshotData, storage::Error> data) {
     auto pending = std::move(snapshot_reads.front());
@@ -172,8 +208,12 @@ class FakeDisk final : public Disk {
   }
   /// Until nothing is pending.
   void finish_all() {
-    while (!writes.empty() || !reads.empty() || !loads.empty()) {
-      if (!writes.empty()) {
+    while (!writes.empty() || !reads.empty() || !loads.empty() || !moves.empty() || !id_reads.empty()) {
+      if (!moves.empty()) {
+        finish_move();
+      } else if (!id_reads.empty()) {
+        finish_id_read();
+      } else if (!writes.empty()) {
         finish_write();
       } else if (!reads.empty()) {
         finish_read();
@@ -203,6 +243,19 @@ class FakeDisk final : public Disk {
     std::size_t bytes_max = 0;
     SnapshotDone done;
   };
+  struct PendingMove {
+    raft::Index up_to;
+    storage::IdsOf ids_of;
+    IdRunsDone done;
+  };
+  struct PendingIdRead {
+    storage::IdRuns runs;
+    std::vector<storage::IdKey> keys;
+    PlacesDone done;
+  };
+  storage::IdRuns runs;
+  std::deque<PendingMove> moves;
+  std::deque<PendingIdRead> id_reads;
   std::deque<PendingSave> saves;
   std::deque<std::pair<raft::Index, CheckpointDone>> loads;
   std::deque<PendingSnapshotRead> snapshot_reads;

@@ -62,6 +62,19 @@ class Reading : public testing::Test {
   const Selector all = selector_of({"**"});
 };
 
+TEST_F(Reading, CountsWhatLiesBehindACursor) {
+  publish_each({"a", "b", "a"});
+  publish({{.events = {{.topic = "a"}, {.topic = "a"}}}});
+  publish({{.events = {{.topic = "a"}, {.topic = "b"}, {.topic = "a"}, {.topic = "b"}}}});
+  const std::vector<std::uint64_t> exact{6, 5, 5, 4, 3, 2, 1, 1, 0, 0};
+  for (std::uint64_t position = 0; position < exact.size(); ++position) {
+    const bool amid_topics = position == 6 || position == 7;
+    EXPECT_EQ(reader.count_after(a, raft::Position{position}), exact[position] + (amid_topics ? 1 : 0)) << position;
+  }
+  EXPECT_EQ(reader.count_after(all, {}), 9U);
+  EXPECT_EQ(reader.count_after(selector_of({"c"}), {}), 0U);
+}
+
 TEST_F(Reading, Fault068FromEveryPlaceHasOneAnswer) {
   publish_each({"a", "b", "a", "a", "b"});
   EXPECT_THAT(positions(a, FromEarliest{}), ElementsAre(1, 3, 4));

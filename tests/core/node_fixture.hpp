@@ -57,7 +57,7 @@ class NodeFixture {
   std::map<std::string, raft::StateReport> reports;
   std::vector<std::string> outcomes;
   std::vector<std::string> notices;
-  std::vector<std::string> damages;  ///< that the node told of
+  std::vector<std::string> damages;                          ///< that the node told of
   std::vector<std::pair<std::string, raft::Entry>> founded;  ///< what the founding was asked for
   std::vector<Disk::WriteDone> founding;
   /// Has the last word on how the next node is configured.

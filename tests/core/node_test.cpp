@@ -328,6 +328,78 @@ TEST(Node, Fault024AnAdmittedNodeStartsFromTheFirstConfigAndIsNoVoterInItsOwnEye
   EXPECT_THAT(wiped.network.take<raft::Message>(), IsEmpty()) << "it asks for no votes";
 }
 
+// A log that was restored begins with the CONFIG of the cluster that it was copied from (docs/decisions/0020).
+TEST(Node, Fault025ANodeThatIsLetIntoARestoredClusterIsOfThatOneAndShowsNoEpochOfTheOld) {
+  NodeFixture fresh;
+  fresh.make_empty("n1", 900);
+  fresh.node->start();
+  fresh.node->peer_up(hello_of("n2", "new", 2));
+  wire::ConfigEntry admission = config_of(kThree, "new");
+  admission.members[0].incarnation = 900;
+  admission.members[0].kind = wire::MemberKind::joining;
+  fresh.node->peer_message(
+      id_of("n2"), {.incarnation = 2, .boot_nonce = 77},
+      wire::Found{.config = wire::encode(config_of(kThree, "old")), .admission = wire::encode(admission)});
+  ASSERT_THAT(fresh.founded, SizeIs(1));
+  EXPECT_EQ(fresh.founded.front().first, "new");
+  EXPECT_EQ(wire::decode_config(fresh.founded.front().second.data).value(), config_of(kThree, "old"));
+  fresh.network.sent.clear();
+  fresh.founding.front()({});
+  EXPECT_EQ(fresh.node->status().cluster_id, "new");
+  EXPECT_EQ(fresh.node->status().epoch, "") << "its log has not come to this life";
+  EXPECT_EQ(fresh.node->hello().cluster_id, "new");
+  const auto told = fresh.network.take<wire::Found>();
+  ASSERT_FALSE(told.empty());
+  EXPECT_EQ(wire::decode_config(told.front().second.admission).value().cluster_id, "new");
+}
+
+/// Of a cluster of one, with no word on where it is reached.
+raft::Entry config_of_alone(std::uint64_t index, std::uint64_t term, const std::string& cluster_id) {
+  wire::ConfigEntry config = config_of({"n1"}, cluster_id);
+  config.members[0].raft_address.clear();
+  config.members[0].http_address.clear();
+  raft::Entry entry{
+      .index = raft::Index{index}, .term = raft::Term{term}, .command = raft::Command::config, .data = {}};
+  entry.data = wire::encode(config);
+  entry.checksum = wire::entry_checksum(entry.command, entry.data.view());
+  return entry;
+}
+
+TEST(Node, Fault027OneWhoseRecoveryWasCutShortRefusesToStart) {
+  NodeFixture alone({"n1"});
+  alone.disk.log.push_back(config_of_alone(2, 2, "other"));
+  alone.restart();
+  alone.join();
+  EXPECT_EQ(alone.node->status().phase, Phase::failed);
+  EXPECT_THAT(alone.node->status().why, testing::HasSubstr("run it again"));
+}
+
+TEST(Node, OneThatWasRestoredSaysWhereItIsReachedOnceItLeads) {
+  NodeFixture alone({"n1"});
+  alone.disk.log = {config_of_alone(1, 1, "c")};
+  alone.adapt = [](NodeConfig& config) {
+    config.raft_address = "host1:7401";
+    config.http_address = "host1:7400";
+  };
+  alone.restart();
+  alone.join();
+  alone.lead();
+  for (int i = 0; i < 100; ++i) {
+    alone.tick();
+    alone.settle();
+  }
+  const raft::Entry& said = alone.disk.log.back();
+  ASSERT_EQ(said.command, raft::Command::config);
+  EXPECT_EQ(wire::decode_config(said.data)->members[0].raft_address, "host1:7401");
+  EXPECT_EQ(wire::decode_config(said.data)->members[0].http_address, "host1:7400");
+  const auto last_index = alone.node->status().last_index;
+  for (int i = 0; i < 100; ++i) {
+    alone.tick();
+    alone.settle();
+  }
+  EXPECT_EQ(alone.node->status().last_index, last_index) << "once";
+}
+
 TEST(Node, AddsPromotesAndRemovesMembersOneAtATime) {
   NodeFixture three;
   three.join();

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "tests/sim/memory_id_run.hpp"
+
 namespace weir::broker::test {
 
 raft::Bytes bytes_of(const Request& request) {
@@ -19,6 +21,10 @@ raft::Bytes bytes_of(const Request& request) {
   for (const auto& [topic, next] : request.expectations) {
     builder.expect(topic, raft::Offset{next});
   }
+  for (const auto& commit : request.commits) {
+    builder.commit(commit);
+  }
+  builder.set_request_id(request.key);
   auto bytes = builder.finish();
   if (!bytes) {
     throw std::runtime_error(bytes.error().text);
@@ -54,7 +60,7 @@ namespace {
 }  // namespace
 
 raft::Entry publish_entry(std::uint64_t index, const std::vector<Request>& requests, std::uint64_t time_ms) {
-  return entry_of(index, raft::Command::publish, merged(requests, time_ms));
+  return entry_of(index, command_of(view_of(requests.front())), merged(requests, time_ms));
 }
 
 raft::Entry claims_entry(std::uint64_t index, const std::vector<wire::Claim>& claims, std::uint64_t time_ms) {
@@ -63,6 +69,10 @@ raft::Entry claims_entry(std::uint64_t index, const std::vector<wire::Claim>& cl
 
 raft::Entry topic_entry(const std::vector<wire::TopicChange>& changes, std::uint64_t time_ms) {
   return entry_of(1, raft::Command::topic, wire::encode(wire::TopicEntry{.time_ms = time_ms, .changes = changes}));
+}
+
+raft::Entry group_entry(const std::vector<wire::GroupChange>& changes, std::uint64_t time_ms) {
+  return entry_of(1, raft::Command::group, wire::encode(wire::GroupEntry{.time_ms = time_ms, .changes = changes}));
 }
 
 raft::Entry noop_entry(std::uint64_t index, std::uint64_t term) {
@@ -82,13 +92,19 @@ Applied Applying::apply(raft::Entry entry) {
   entry.index = raft::Index{log.size() + 1};
   log.push_back(entry);
   const auto subject = decoded(entry);
-  const auto allowed = state.lookups(*subject);
-  Applied applied = state.apply(subject, [&](raft::Index index) {
-    if (std::ranges::find(allowed, index) == allowed.end()) {
-      throw std::runtime_error("entry " + std::to_string(index.value) + " was not among the look-ups");
-    }
-    return decoded(log[index.value - 1]);
-  });
+  RunPlaces places;
+  const auto keys = state.lookups(*subject, places).keys;
+  add_places(keys, sim::find_all(state.ids().runs(), keys), places);
+  const auto allowed = state.lookups(*subject, places).entries;
+  Applied applied = state.apply(
+      subject,
+      [&](raft::Index index) {
+        if (std::ranges::find(allowed, index) == allowed.end()) {
+          throw std::runtime_error("entry " + std::to_string(index.value) + " was not among the look-ups");
+        }
+        return decoded(log[index.value - 1]);
+      },
+      places);
   digest.applied(*subject, applied, state);
   return applied;
 }
@@ -103,6 +119,10 @@ Applied Applying::claim(const std::vector<wire::Claim>& claims, std::uint64_t ti
 
 Applied Applying::change(const wire::TopicChange& change, std::uint64_t time_ms) {
   return apply(topic_entry({change}, time_ms));
+}
+
+Applied Applying::change(const wire::GroupChange& change, std::uint64_t time_ms) {
+  return apply(group_entry({change}, time_ms));
 }
 
 namespace {
@@ -137,6 +157,14 @@ namespace {
       return "unfit";
     case wire::RefusalKind::conflict:
       return "conflict";
+    case wire::RefusalKind::no_group:
+      return "no_group";
+    case wire::RefusalKind::lease_lost:
+      return "lease_lost";
+    case wire::RefusalKind::quota:
+      return "quota";
+    case wire::RefusalKind::moved_on:
+      return "moved_on";
   }
   return "?";
 }
@@ -164,6 +192,10 @@ std::string text_of(const wire::Outcome& outcome) {
     constexpr std::array kWhat{"", "created", "changed", "unchanged", "removed"};
     text = std::string(kWhat.at(static_cast<std::size_t>(changed->what))) + " " +
            std::to_string(changed->first_offset.value) + "-" + std::to_string(changed->next_offset.value);
+  } else if (const auto* group = std::get_if<wire::GroupChanged>(&outcome)) {
+    constexpr std::array kWhat{"", "created", "changed", "unchanged", "removed", "claimed", "committed"};
+    text = std::string(kWhat.at(static_cast<std::size_t>(group->what))) + " " + std::to_string(group->committed.value) +
+           " g" + std::to_string(group->generation) + (group->lease == 0 ? "" : " L" + std::to_string(group->lease));
   } else {
     const auto& refused = std::get<wire::Refused>(outcome);
     text = name_of(refused.kind) + "(" + std::to_string(refused.event) + ")";

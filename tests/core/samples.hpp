@@ -28,12 +28,14 @@ struct Event {
 struct Request {
   std::vector<Event> events{};
   std::vector<std::pair<std::string, std::uint64_t>> expectations{};
+  std::vector<wire::GroupCommit> commits{};  ///< with a key or a commit it is a batch
+  std::string key{};
 };
 
 /// What Node::publish takes.
 [[nodiscard]] raft::Bytes bytes_of(const Request& request);
 [[nodiscard]] wire::PublishView view_of(const Request& request);
-/// A PUBLISH entry's data.
+/// The data of a PUBLISH entry, or of a BATCH entry.
 [[nodiscard]] raft::Bytes merged(const std::vector<Request>& requests, std::uint64_t time_ms);
 
 [[nodiscard]] raft::Entry publish_entry(std::uint64_t index, const std::vector<Request>& requests,
@@ -41,6 +43,7 @@ struct Request {
 [[nodiscard]] raft::Entry claims_entry(std::uint64_t index, const std::vector<wire::Claim>& claims,
                                        std::uint64_t time_ms = 1'000);
 [[nodiscard]] raft::Entry topic_entry(const std::vector<wire::TopicChange>& changes, std::uint64_t time_ms = 1'000);
+[[nodiscard]] raft::Entry group_entry(const std::vector<wire::GroupChange>& changes, std::uint64_t time_ms = 1'000);
 [[nodiscard]] raft::Entry noop_entry(std::uint64_t index, std::uint64_t term = 1);
 [[nodiscard]] DecodedEntryPtr decoded(const raft::Entry& entry);
 
@@ -52,6 +55,7 @@ class Applying {
   Applied publish(const std::vector<Request>& requests, std::uint64_t time_ms = 1'000);
   Applied claim(const std::vector<wire::Claim>& claims, std::uint64_t time_ms = 1'000);
   Applied change(const wire::TopicChange& change, std::uint64_t time_ms = 1'000);
+  Applied change(const wire::GroupChange& change, std::uint64_t time_ms = 1'000);
 
   StateMachine state;
   Digest digest{1'024};
@@ -59,7 +63,8 @@ class Applying {
 };
 
 /// "offset@position" of each result, 'd' behind duplicates: "0@1 1@2d"; of a refusal its kind: "id_reuse(0)";
-/// of a change of a topic what it did and the topic's offsets: "changed 0-2".
+/// of a change of a topic what it did and the topic's offsets: "changed 0-2"; of a group the same with what it has
+/// finished, its generation and its lease: "claimed 5 g4 L3".
 [[nodiscard]] std::string text_of(const wire::Outcome& outcome);
 
 [[nodiscard]] WriteJob job_of(const Request& request, std::uint64_t deadline_us,

@@ -65,6 +65,10 @@ void run_small_entries(std::string_view bytes) {
     const auto again = wire::decode_topic(wire::encode(*changes));
     promise(again && *again == *changes, "a TOPIC entry survives encoding");
   }
+  if (const auto changes = wire::decode_group(test::tight(bytes))) {
+    const auto again = wire::decode_group(wire::encode(*changes));
+    promise(again && *again == *changes, "a GROUP entry survives encoding");
+  }
   if (const auto digest = wire::decode_digest(test::tight(bytes))) {
     const auto again = wire::decode_digest(wire::encode(*digest));
     promise(again && *again == *digest, "a DIGEST entry survives encoding");
@@ -86,8 +90,13 @@ std::vector<std::string> small_entries_seeds() {
   const wire::TopicEntry changes{
       .time_ms = 7,
       .changes = {{"orders/new", wire::TopicAction::change, {{wire::Setting::Kind::value, 60'000}, {}, {}, {}}}}};
+  const wire::GroupEntry groups{
+      .time_ms = 7,
+      .changes = {{.group = "billing", .action = wire::GroupAction::create, .patterns = {"orders/**"}},
+                  {.group = "billing", .action = wire::GroupAction::commit, .to = raft::Position{9}, .lease = 7}}};
   return {std::string(wire::encode(changes).view()), std::string(wire::encode(claims).view()),
-          std::string(wire::encode(config).view()), std::string(wire::encode(digest).view())};
+          std::string(wire::encode(groups).view()), std::string(wire::encode(config).view()),
+          std::string(wire::encode(digest).view())};
 }
 
 }  // namespace weir::fuzz

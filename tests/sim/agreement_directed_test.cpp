@@ -97,5 +97,33 @@ TEST(Agreement, Fault025AnOldCopyOfADiskIsNotCountedByTheLeader) {
   EXPECT_EQ(script.ask(leader, "d", "d", 2'000), "unknown") << "and one is not a majority with it";
 }
 
+TEST(Agreement, Fault048ADiskThatLiesAboutFlushesLosesItsOwnCopyAndNothingElse) {
+  Script script;
+  script.world.alarms_expected = true;
+  publish_many(script, "a", 3);
+  SimNode& liar = script.follower();
+  liar.crash();
+  const SimDisk really_flushed = liar.image();
+  liar.start();
+  publish_many(script, "b", 5);
+  const auto is_even = [&] {
+    return liar.node().status().applied_index == script.leader().node().status().applied_index;
+  };
+  ASSERT_TRUE(script.run_until(is_even)) << "it has acknowledged it all";
+  // The power goes everywhere; of the others all is there that was acknowledged.
+  for (const auto& node : script.world.nodes) {
+    node->crash();
+  }
+  liar.put_back(really_flushed);
+  for (const auto& node : script.world.nodes) {
+    node->start();
+  }
+  SimNode& leader = script.leader();
+  ASSERT_NE(leader.place(), liar.place());
+  EXPECT_THAT(script.ask(leader, "c", "c"), HasSubstr("stored 8"));
+  EXPECT_EQ(script.read(leader).size(), 9U) << "three, five and this one";
+  EXPECT_EQ(script.world.checkers->verdict.violation(), "");
+}
+
 }  // namespace
 }  // namespace weir::sim

@@ -113,6 +113,28 @@ TEST(Cluster, Fault012AnIsolatedNodeComesBackWithoutDisturbing) {
   EXPECT_EQ(script.leader().node().status().term, term) << "pre-vote";
 }
 
+// A cold cache: the leader's heartbeats, and publishers, wait for nobody who reads.
+TEST(Cluster, Fault057ReadsThatTakeSecondsHoldUpNoHeartbeat) {
+  Script script(3, [](broker::NodeConfig& config) { config.entry_cache_bytes = 1; });
+  SimNode& leader = script.leader();
+  for (int number = 0; number < 20; ++number) {
+    const std::string id = "a" + std::to_string(number);
+    ASSERT_EQ(script.ask(leader, id, id), "stored " + std::to_string(number));
+  }
+  const auto term = leader.node().status().term;
+  for (const auto& node : script.world.nodes) {
+    node->disk().slow_down_reads(3 * kSecond);
+  }
+  SimNode& behind = script.follower();
+  script.crash_and_start(behind);
+  raft::Position cursor;
+  EXPECT_FALSE(script.read(leader, cursor).empty()) << "it took its time";
+  EXPECT_EQ(script.ask(leader, "b", "b"), "stored 20");
+  script.run_for(10 * kSecond);
+  EXPECT_EQ(script.leader().place(), leader.place());
+  EXPECT_EQ(leader.node().status().term, term) << "no election";
+}
+
 TEST(Cluster, Fault024AWipedNodeNeitherVotesNorCounts) {
   Script script;
   EXPECT_EQ(script.ask(script.leader(), "a", "one"), "stored 0");

@@ -23,6 +23,9 @@ constexpr std::array kFields{Field{"elections", &Coverage::elections},
                              Field{"messages doubled", &Coverage::messages_doubled},
                              Field{"messages overtaken", &Coverage::messages_overtaken},
                              Field{"checkpoints", &Coverage::checkpoints},
+                             Field{"ids moved", &Coverage::id_moves},
+                             Field{"failed moves", &Coverage::failed_id_moves},
+                             Field{"ids found in runs", &Coverage::ids_in_runs},
                              Field{"failed saves", &Coverage::failed_saves},
                              Field{"log drops", &Coverage::log_drops},
                              Field{"snapshot pieces", &Coverage::snapshot_pieces},
@@ -58,7 +61,10 @@ constexpr std::array kFields{Field{"elections", &Coverage::elections},
                              Field{"gaps told", &Coverage::gaps_told},
                              Field{"reader moves", &Coverage::reader_moves},
                              Field{"linear look-ups", &Coverage::linear_lookups},
-                             Field{"linear reads", &Coverage::linear_reads}};
+                             Field{"linear reads", &Coverage::linear_reads},
+                             Field{"leases", &Coverage::leases},
+                             Field{"leases lost", &Coverage::leases_lost},
+                             Field{"commits", &Coverage::commits}};
 
 }  // namespace
 

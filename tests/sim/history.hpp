@@ -27,6 +27,9 @@ struct Coverage {
   std::uint64_t messages_doubled = 0;
   std::uint64_t messages_overtaken = 0;
   std::uint64_t checkpoints = 0;
+  std::uint64_t id_moves = 0;
+  std::uint64_t failed_id_moves = 0;
+  std::uint64_t ids_in_runs = 0;  ///< found there
   std::uint64_t failed_saves = 0;
   std::uint64_t log_drops = 0;
   std::uint64_t snapshot_pieces = 0;
@@ -63,6 +66,9 @@ struct Coverage {
   std::uint64_t reader_moves = 0;
   std::uint64_t linear_lookups = 0;
   std::uint64_t linear_reads = 0;
+  std::uint64_t leases = 0;
+  std::uint64_t leases_lost = 0;
+  std::uint64_t commits = 0;
 
   Coverage& operator+=(const Coverage& other);
   /// "elections 12, truncations 3, ...".

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "raft/check.hpp"
+#include "tests/sim/memory_id_run.hpp"
 
 namespace weir::sim {
 
@@ -178,8 +179,9 @@ void SimDiskThread::report(std::deque<Job> jobs, const Result& result) {
 
 template <class Value, class Work>
 void SimDiskThread::answer_later(Work work, Done<Value> done) {
-  const std::uint64_t took_us = dice_.chance(1, 20) ? dice_.between(1'000, 20'000) : dice_.between(20, 300);
-  timeline_.after(took_us, [self = std::weak_ptr(self_), work = std::move(work), done = std::move(done)]() mutable {
+  const std::uint64_t usual_us = dice_.chance(1, 20) ? dice_.between(1'000, 20'000) : dice_.between(20, 300);
+  timeline_.after(std::max(usual_us, read_us_), [self = std::weak_ptr(self_), work = std::move(work),
+                                                 done = std::move(done)]() mutable {
     const auto alive = self.lock();
     if (!alive) {
       return;
@@ -196,6 +198,30 @@ void SimDiskThread::read(raft::Index first, raft::Index last, std::size_t bytes_
 
 void SimDiskThread::checkpoint(raft::Index index, CheckpointDone done) {
   answer_later<storage::Checkpoint>([index](SimLogStore& store) { return store.checkpoint(index); }, std::move(done));
+}
+
+void SimDiskThread::move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) {
+  const bool fails = !calm_ && dice_.chance(1, 25);
+  answer_later<storage::IdRuns>(
+      [up_to, fails, ids_of = std::move(ids_of),
+       moved = hooks_.moved_ids](SimLogStore& store) -> std::expected<storage::IdRuns, storage::Error> {
+        auto runs = fails ? std::unexpected(storage::Error{storage::Errc::disk_full, "no room"})
+                          : store.move_ids(up_to, ids_of);
+        moved(runs);
+        return runs;
+      },
+      std::move(done));
+}
+
+void SimDiskThread::find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) {
+  answer_later<std::vector<storage::KeyedPlace>>(
+      [runs = std::move(runs), keys = std::move(keys),
+       asked = hooks_.asked_runs](SimLogStore&) -> std::expected<std::vector<storage::KeyedPlace>, storage::Error> {
+        auto found = find_all(runs, keys);
+        asked(found.size());
+        return found;
+      },
+      std::move(done));
 }
 
 void SimDiskThread::read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max,

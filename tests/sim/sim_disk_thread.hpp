@@ -33,6 +33,10 @@ class SimDiskThread final : public broker::Disk {
     std::function<void(const std::expected<void, storage::Error>&)> saved;
     /// A piece of a snapshot was stored, or was not in order.
     std::function<void(const std::expected<storage::PieceAnswer, storage::Error>&)> received;
+    /// Ids went into runs, or could not.
+    std::function<void(const std::expected<storage::IdRuns, storage::Error>&)> moved_ids;
+    /// Runs were asked for ids, and had so many.
+    std::function<void(std::size_t found)> asked_runs;
     std::function<std::uint64_t()> steady_us;
   };
 
@@ -43,6 +47,9 @@ class SimDiskThread final : public broker::Disk {
   void save(storage::Checkpoint checkpoint, WriteDone done) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override { return store_.checkpoints(); }
   void checkpoint(raft::Index index, CheckpointDone done) override;
+  [[nodiscard]] storage::IdRuns id_runs() const override { return store_.id_runs(); }
+  void move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDone done) override;
+  void find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) override;
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
@@ -59,6 +66,8 @@ class SimDiskThread final : public broker::Disk {
   void fill(std::uint64_t us) { full_until_us_ = std::max(full_until_us_, timeline_.now_us() + us); }
   /// From now on a flush takes this long.
   void slow_down(std::uint32_t flush_us) { usual_flush_us_ = flush_us; }
+  /// From now on whatever is read takes at least this long.
+  void slow_down_reads(std::uint64_t us) { read_us_ = us; }
   /// The next flush fails.
   void fail_next() { fail_next_ = true; }
   /// Runs `task` in the middle of the next flush.
@@ -127,6 +136,7 @@ class SimDiskThread final : public broker::Disk {
   std::uint64_t flush_ends_us_ = 0;
   std::uint64_t stalled_until_us_ = 0;
   std::uint64_t full_until_us_ = 0;
+  std::uint64_t read_us_ = 0;
   bool busy_ = false;
   bool fail_next_ = false;
   bool calm_ = false;  ///< nothing fails by itself any more

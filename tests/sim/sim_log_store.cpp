@@ -5,6 +5,7 @@
 
 #include "raft/check.hpp"
 #include "storage/write_plan.hpp"
+#include "tests/sim/memory_id_run.hpp"
 #include "tests/sim/sim_snapshot.hpp"
 
 namespace weir::sim {
@@ -14,6 +15,8 @@ using storage::Error;
 
 namespace {
 
+/// The newest two of so many runs become one.
+constexpr std::size_t kRunsMerged = 3;
 /// Several followers may be sent older snapshots while newer ones are made.
 constexpr std::size_t kMadeMax = 4;
 
@@ -231,6 +234,28 @@ std::expected<storage::Checkpoint, Error> SimLogStore::checkpoint(raft::Index in
   return *found;
 }
 
+// As on a real disk, but that any two runs become one now and then.
+std::expected<storage::IdRuns, Error> SimLogStore::move_ids(raft::Index up_to, const storage::IdsOf& ids_of) {
+  if (!failed_.empty()) return std::unexpected(Error{Errc::io, failed_});
+  storage::IdRuns& runs = disk_.id_runs_;
+  while (!runs.empty() && runs.front()->last_index() < disk_.first_index_) runs.erase(runs.begin());
+  for (const storage::Checkpoint& checkpoint : disk_.checkpoints_) {
+    const raft::Index covered = runs.empty() ? raft::Index{} : runs.back()->last_index();
+    if (checkpoint.index <= covered || checkpoint.index > up_to) continue;
+    std::vector<storage::KeyedPlace> ids;
+    if (auto added = ids_of(checkpoint, ids); !added) return std::unexpected(Error{Errc::version, added.error()});
+    runs.push_back(std::make_shared<MemoryIdRun>(covered.next(), checkpoint.index, std::move(ids)));
+  }
+  if (runs.size() >= kRunsMerged) {
+    const auto* oldest = static_cast<const MemoryIdRun*>(runs[runs.size() - 2].get());
+    const auto* newest = static_cast<const MemoryIdRun*>(runs.back().get());
+    auto merged = MemoryIdRun::merge(*oldest, *newest, disk_.first_index_);
+    runs.pop_back();
+    runs.back() = std::move(merged);
+  }
+  return runs;
+}
+
 const SimLogStore::Made& SimLogStore::newest_snapshot() {
   std::vector<storage::Checkpoint> checkpoints = disk_.checkpoints_;
   while (checkpoints.back().index > disk_.sendable()) checkpoints.pop_back();
@@ -287,6 +312,7 @@ void SimLogStore::install(const raft::Snapshot& snapshot) {
   auto content = decode(disk_.received_, snapshot);
   WEIR_CHECK(content.has_value(), snapshot.index);
   disk_.checkpoints_ = std::move(content->checkpoints);
+  disk_.id_runs_.clear();
   disk_.first_index_ = content->first_index;
   disk_.prev_term_ = content->prev_term;
   disk_.entries_ = std::move(content->entries);

@@ -90,9 +90,10 @@ class SimDisk {
   raft::Index first_index_{1};
   raft::Term prev_term_;                          ///< of the entry before first_index_
   std::vector<storage::Checkpoint> checkpoints_;  ///< oldest first
-  raft::Snapshot incoming_;                       ///< a leader's, which is being received
-  std::string received_;                          ///< of its content
-  bool whole_ = false;                            ///< it is all there, and in order
+  storage::IdRuns id_runs_;
+  raft::Snapshot incoming_;  ///< a leader's, which is being received
+  std::string received_;     ///< of its content
+  bool whole_ = false;       ///< it is all there, and in order
   std::uint64_t entries_in_use_ = 0;
   raft::Index sendable_;  ///< never falls: a file that is full stays full
   storage::DiskSpace space_ = storage::DiskSpace::enough;
@@ -127,6 +128,9 @@ class SimLogStore final : public storage::LogStore {
   [[nodiscard]] std::expected<void, storage::Error> save(const storage::Checkpoint& checkpoint) override;
   [[nodiscard]] std::vector<raft::Index> checkpoints() const override;
   [[nodiscard]] std::expected<storage::Checkpoint, storage::Error> checkpoint(raft::Index index) const override;
+  [[nodiscard]] storage::IdRuns id_runs() const override { return disk_.id_runs_; }
+  [[nodiscard]] std::expected<storage::IdRuns, storage::Error> move_ids(raft::Index up_to,
+                                                                        const storage::IdsOf& ids_of) override;
   /// The last few that were asked for can be gone on with, whatever is saved or dropped meanwhile.
   [[nodiscard]] std::expected<storage::SnapshotData, storage::Error> read_snapshot(std::uint64_t number,
                                                                                    std::uint64_t offset,

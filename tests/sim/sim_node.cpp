@@ -45,6 +45,9 @@ broker::NodeConfig SimNode::config() {
   if (dice_.chance(4, 5)) {
     config.log_entries_kept = dice_.between(0, 15);
   }
+  if (dice_.chance(2, 3)) {
+    config.dedup_memory_bytes = 1;  // each checkpoint sends its ids to the disk
+  }
   config.digest_every_entries = kDigestEvery;
   config.snapshot_piece_bytes = dice_.between(5'000, 150'000);
   world_.adapt(config);
@@ -98,6 +101,11 @@ SimDiskThread::Hooks SimNode::disk_hooks() {
                 ++world_.history.coverage.snapshot_pieces;
                 world_.history.coverage.snapshots_refused += answer == storage::PieceAnswer::refused ? 1 : 0;
               },
+          .moved_ids =
+              [this](const std::expected<storage::IdRuns, storage::Error>& runs) {
+                ++(runs ? world_.history.coverage.id_moves : world_.history.coverage.failed_id_moves);
+              },
+          .asked_runs = [this](std::size_t found) { world_.history.coverage.ids_in_runs += found; },
           .steady_us = [this] { return clock_.steady_us(); }};
 }
 

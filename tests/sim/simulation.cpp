@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint64_t kProgressUs = 240 * kSecond;
 /// And once the clients have stopped, it must have come together within so much.
 constexpr std::uint64_t kHealedUs = 60 * kSecond;
+/// Enough that they want the same positions.
+constexpr std::size_t kWorkers = 3;
 
 [[nodiscard]] std::size_t draw_founder_count(Dice& dice) {
   constexpr std::array<std::size_t, 10> kCounts{3, 3, 3, 3, 3, 5, 5, 7, 2, 1};
@@ -78,6 +80,9 @@ void Simulation::draw_clients() {
     subscribers_.push_back(
         std::make_unique<Subscriber>(world_, "s" + std::to_string(i + 1), selectors[i], dice_.split()));
   }
+  for (std::size_t i = 0; i < kWorkers; ++i) {
+    workers_.push_back(std::make_unique<Worker>(world_, dice_.split()));
+  }
 }
 
 Result Simulation::run() {
@@ -94,6 +99,9 @@ Result Simulation::run() {
   }
   for (const auto& subscriber : subscribers_) {
     subscriber->start();
+  }
+  for (const auto& worker : workers_) {
+    worker->start();
   }
   look_ups_.start();
   operator_.start();
@@ -138,6 +146,9 @@ void Simulation::run_healed() {
   for (const auto& publisher : publishers_) {
     publisher->retire();
   }
+  for (const auto& worker : workers_) {
+    worker->retire();
+  }
   come_together();
   read_everything();
   // Time went on: retention and comparisons of digests go on without clients.
@@ -161,6 +172,9 @@ std::string Simulation::what_is_missing() const {
     if (!publisher->idle()) {
       return publisher->text();
     }
+  }
+  if (!std::ranges::all_of(workers_, &Worker::idle)) {
+    return "a worker waits for an answer";
   }
   if (auto missing = missing_of_members(); !missing.empty()) {
     return missing;

@@ -13,6 +13,7 @@
 #include "tests/sim/workload/publisher.hpp"
 #include "tests/sim/workload/request_maker.hpp"
 #include "tests/sim/workload/subscriber.hpp"
+#include "tests/sim/workload/worker.hpp"
 #include "tests/sim/world.hpp"
 
 namespace weir::sim {
@@ -54,6 +55,7 @@ class Simulation {
   std::vector<std::unique_ptr<Publisher>> publishers_;
   std::vector<std::unique_ptr<Subscriber>> subscribers_;
   LookUps look_ups_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::size_t open_reads_ = 0;
 };
 

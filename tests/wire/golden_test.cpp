@@ -35,6 +35,17 @@ TopicEntry golden_topic() {
            {"old", TopicAction::remove, {}}}};
 }
 
+GroupEntry golden_group() {
+  return {1'700'000'000'000,
+          {{.group = "billing", .action = GroupAction::create, .patterns = {"orders/**"}, .start = GroupStart::latest},
+           {.group = "billing",
+            .action = GroupAction::claim,
+            .from = raft::Position{3},
+            .to = raft::Position{9},
+            .lease_ms = 30'000},
+           {.group = "billing", .action = GroupAction::commit, .to = raft::Position{9}, .lease = 7}}};
+}
+
 RetainEntry golden_retain() {
   return {1'700'000'000'000, {{"orders", raft::Offset{42}}, {"stock", raft::Offset{7}}}, raft::Index{99}};
 }
@@ -56,6 +67,8 @@ std::map<std::string, std::string> made() {
   golden["entry-publish-merged"] = to_hex(golden_merge().view());
   golden["entry-dedup"] = to_hex(encode(golden_dedup()).view());
   golden["entry-topic"] = to_hex(encode(golden_topic()).view());
+  golden["entry-group"] = to_hex(encode(golden_group()).view());
+  golden["entry-batch"] = to_hex(built(full_batch()).view());
   golden["entry-retain"] = to_hex(encode(golden_retain()).view());
   golden["entry-digest"] = to_hex(encode(golden_digest()).view());
   golden["entry-config"] = to_hex(encode(golden_config()).view());
@@ -95,6 +108,8 @@ TEST(Golden, WhatIsKeptIsRead) {
   EXPECT_EQ(copy_of(viewed(bytes("entry-publish-merged"))).at(1).events.at(0).body, "plain");
   EXPECT_EQ(decode_dedup(bytes("entry-dedup")).value(), golden_dedup());
   EXPECT_EQ(decode_topic(bytes("entry-topic")).value(), golden_topic());
+  EXPECT_EQ(decode_group(bytes("entry-group")).value(), golden_group());
+  EXPECT_EQ(copy_of(viewed(bytes("entry-batch"))), std::vector{full_batch()});
   EXPECT_EQ(decode_retain(bytes("entry-retain")).value(), golden_retain());
   EXPECT_EQ(decode_digest(bytes("entry-digest")).value(), golden_digest());
   EXPECT_EQ(decode_config(bytes("entry-config")).value(), golden_config());

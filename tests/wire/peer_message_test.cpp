@@ -249,7 +249,7 @@ TEST(PeerMessage, AnEmptyNodeSaysHelloWithoutAClusterId) {
 }
 
 TEST(PeerMessage, Fault088LiesOfAForwardAreRefused) {
-  for (const int command : {0, 1, 5, 6, 7, 8, 255}) {
+  for (const int command : {0, 1, 6, 7, 8, 10, 255}) {
     EXPECT_FALSE(round_trip(Forward{1, 1, static_cast<raft::Command>(command), 100, raft::Bytes::copy_of("x")}))
         << command;
   }
@@ -271,6 +271,11 @@ TEST(PeerMessage, Fault088LiesOfAForwardReplyAreRefused) {
     change(told);
     return told;
   };
+  const auto group = [](auto change) {
+    GroupChanged told;
+    change(told);
+    return told;
+  };
   const std::map<std::string, Outcome> lies{
       {"offset 2^62", Published{{result([](auto& r) { r.offset = raft::Offset{kTooHigh}; })}}},
       {"position 2^62", Published{{honest, result([](auto& r) { r.position = raft::Position{kTooHigh}; })}}},
@@ -280,7 +285,7 @@ TEST(PeerMessage, Fault088LiesOfAForwardReplyAreRefused) {
       {"claim state 0", Claimed{ClaimState{0}, honest}},
       {"claim state 4", Claimed{ClaimState{4}, honest}},
       {"refusal 0", Refused{RefusalKind{0}, 0, {}, ""}},
-      {"refusal 15", Refused{RefusalKind{15}, 0, {}, ""}},
+      {"refusal 19", Refused{RefusalKind{19}, 0, {}, ""}},
       {"refusal's offset 2^62", Refused{RefusalKind::id_reuse, 0, raft::Offset{kTooHigh}, ""}},
       {"a topic's what 0", changed([](auto& c) { c.what = TopicWhat{0}; })},
       {"a topic's what 5", changed([](auto& c) { c.what = TopicWhat{5}; })},
@@ -288,6 +293,12 @@ TEST(PeerMessage, Fault088LiesOfAForwardReplyAreRefused) {
       {"a topic's value 0", changed([](auto& c) { c.settings.count.kind = Setting::Kind::value; })},
       {"a topic's offset 2^62", changed([](auto& c) { c.next_offset = raft::Offset{kTooHigh}; })},
       {"a topic's bytes 2^62", changed([](auto& c) { c.bytes = kTooHigh; })},
+      {"a group's what 0", group([](auto& g) { g.what = GroupWhat{0}; })},
+      {"a group's what 7", group([](auto& g) { g.what = GroupWhat{7}; })},
+      {"a group's cursor 2^62", group([](auto& g) { g.committed = raft::Position{kTooHigh}; })},
+      {"a group's generation 2^62", group([](auto& g) { g.generation = kTooHigh; })},
+      {"a group's lease 2^62", group([](auto& g) { g.lease = kTooHigh; })},
+      {"a lease's end 2^62", group([](auto& g) { g.expires_ms = kTooHigh; })},
   };
   for (const auto& [name, lie] : lies) EXPECT_FALSE(round_trip(ForwardReply{1, 2, lie})) << name;
 }

@@ -250,9 +250,27 @@ TEST(PublishEntry, Fault087RequiredFieldsMustBeThere) {
 }
 
 TEST(PublishEntry, Fault087AColumnIsWholeOrNotThere) {
-  for (const int field : {id_end, id, source_end, source, key_end, key, content_types, header_event, header_names,
-                          header_name, header_value_end, header_value, request_id_end, request_id, expectation_request,
-                          expectation_topic, expectation_next}) {
+  for (const int field : {id_end,
+                          id,
+                          source_end,
+                          source,
+                          key_end,
+                          key,
+                          content_types,
+                          header_event,
+                          header_names,
+                          header_name,
+                          header_value_end,
+                          header_value,
+                          request_id_end,
+                          request_id,
+                          expectation_request,
+                          expectation_topic,
+                          expectation_next,
+                          commit_request,
+                          commit_group,
+                          commit_lease,
+                          commit_position}) {
     RawEntry raw = honest_entry();
     raw.erase(field);
     EXPECT_FALSE(PublishView::verify(raw.build())) << field;
@@ -264,7 +282,8 @@ TEST(PublishEntry, Fault087AColumnIsWholeOrNotThere) {
                                      {content_types, content_type},
                                      {header_event, header_names, header_name, header_value_end, header_value},
                                      {request_id_end, request_id},
-                                     {expectation_request, expectation_topic, expectation_next}}) {
+                                     {expectation_request, expectation_topic, expectation_next},
+                                     {commit_request, commit_group, commit_lease, commit_position}}) {
     RawEntry raw = honest_entry();
     for (const int field : column) raw.erase(field);
     EXPECT_TRUE(PublishView::verify(raw.build())) << column[0];
@@ -274,7 +293,7 @@ TEST(PublishEntry, Fault087AColumnIsWholeOrNotThere) {
 TEST(PublishEntry, Fault088ColumnsThatDoNotFitTogetherAreRefused) {
   std::vector<Lie> lies;
   for (const int field : {body_end, topic, id_end, source_end, key_end, content_type, header_event, header_name,
-                          header_value_end, request_id_end, expectation_request}) {
+                          header_value_end, request_id_end, expectation_request, commit_request}) {
     const auto name = std::to_string(field);
     lies.push_back({"one more in " + name, [=](auto& e) { e.numbers[field].push_back(e.numbers[field].back()); }});
     lies.push_back({"one less in " + name, [=](auto& e) { e.numbers[field].pop_back(); }});
@@ -285,7 +304,8 @@ TEST(PublishEntry, Fault088ColumnsThatDoNotFitTogetherAreRefused) {
     lies.push_back({"ends before its blob does: " + name, [=](auto& e) { --e.numbers[field].back(); }});
     lies.push_back({"far beyond: " + name, [=](auto& e) { e.numbers[field].front() = 0xffffffff; }});
   }
-  for (const int field : {topic, content_type, header_name, header_event, expectation_request, request_end}) {
+  for (const int field :
+       {topic, content_type, header_name, header_event, expectation_request, commit_request, request_end}) {
     const auto name = std::to_string(field);
     lies.push_back({"out of range: " + name, [=](auto& e) { e.numbers[field].back() = 1000; }});
     lies.push_back({"maximum: " + name, [=](auto& e) { e.numbers[field].back() = 0xffffffff; }});
@@ -308,6 +328,13 @@ TEST(PublishEntry, Fault088RowsOutOfOrderAreRefused) {
          e.names[expectation_topic] = {"a", "b"};
          e.longs[expectation_next] = {1, 2};
        }},
+      {"commits of requests fall",
+       [](auto& e) {
+         e.numbers[commit_request] = {1, 0};
+         e.names[commit_group] = {"a", "b"};
+         e.longs[commit_lease] = {1, 2};
+         e.longs[commit_position] = {1, 2};
+       }},
       {"topics not in order of use", [](auto& e) { e.numbers[topic] = {1, 0, 0}; }},
       {"a topic that is not used", [](auto& e) { e.names[topics].push_back("idle"); }},
       {"a topic twice", [](auto& e) { e.names[topics] = {"orders", "orders"}; }},
@@ -326,6 +353,15 @@ TEST(PublishEntry, Fault088ValuesOutOfBoundsAreRefused) {
       {"a long topic", [](auto& e) { e.names[topics] = {"orders", std::string(256, 't')}; }},
       {"an empty expected topic", [](auto& e) { e.names[expectation_topic] = {""}; }},
       {"an expected offset of 2^62", [](auto& e) { e.longs[expectation_next] = {raft::kNumberLimit}; }},
+      {"an empty group", [](auto& e) { e.names[commit_group] = {""}; }},
+      {"a long group", [](auto& e) { e.names[commit_group] = {std::string(65, 'g')}; }},
+      {"a lease of 2^62", [](auto& e) { e.longs[commit_lease] = {raft::kNumberLimit}; }},
+      {"a committed position of 2^62", [](auto& e) { e.longs[commit_position] = {raft::kNumberLimit}; }},
+      {"a long request id",
+       [](auto& e) {
+         e.blobs[request_id] = std::string(257, 'r');
+         e.numbers[request_id_end] = {0, 257};
+       }},
       {"a long id",
        [](auto& e) {
          e.blobs[id] = std::string(257, 'i');

@@ -181,6 +181,9 @@ std::map<std::string, PeerMessage> every_message() {
                                  raft::Offset{42},
                                  1'024,
                                  1'700'000'000'000}}},
+      {"forward-batch", Forward{18, 99, raft::Command::batch, 5000, built(full_batch())}},
+      {"reply-group",
+       ForwardReply{17, 99, GroupChanged{GroupWhat::claimed, raft::Position{41}, 4, 7, 1'700'000'000'000}}},
       {"reply-claimed", ForwardReply{17, 99, Claimed{ClaimState::published_before, result}}},
       {"reply-refused",
        ForwardReply{17, 99, Refused{RefusalKind::id_reuse, 3, raft::Offset{40}, "id 'a1' has other content"}}},
@@ -206,6 +209,9 @@ raft::Bytes built(const Request& request) {
   for (const auto& event : request.events) builder.add(event.view());
   for (const auto& [topic, next] : request.expectations) builder.expect(topic, raft::Offset{next});
   builder.set_request_id(request.request_id);
+  for (const auto& [group, lease, position] : request.commits) {
+    builder.commit({.group = group, .lease = lease, .position = raft::Position{position}});
+  }
   auto data = builder.finish();
   EXPECT_TRUE(data) << data.error().text;
   return data ? *data : raft::Bytes{};
@@ -224,6 +230,9 @@ std::vector<Request> copy_of(const PublishView& view) {
     Request request;
     request.request_id = shown.request_id;
     for (const auto& [topic, next] : shown.expectations) request.expectations.emplace_back(topic, next.value);
+    for (const auto& commit : shown.commits) {
+      request.commits.emplace_back(commit.group, commit.lease, commit.position.value);
+    }
     for (auto ordinal = shown.first_event; ordinal < shown.first_event + shown.event_count; ++ordinal) {
       request.events.push_back(copy_of(view.event(ordinal)));
     }
@@ -244,6 +253,12 @@ Request full_request() {
                {.topic = "stock", .id = "a2", .source = "", .key = "", .content_type = "", .headers = {}, .body = ""}},
           .expectations = {{"orders", 41}, {"stock", 0}},
           .request_id = "batch-1"};
+}
+
+Request full_batch() {
+  Request batch = full_request();
+  batch.commits = {{"billing", 7, 41}, {"audit", 0, 40}};
+  return batch;
 }
 
 Request random_request(std::mt19937_64& random) {
@@ -275,6 +290,7 @@ Request random_request(std::mt19937_64& random) {
   }
   if (expectations) request.expectations.emplace_back("topic-" + std::to_string(below(9)), below(1000));
   if ((uses & 128U) != 0) request.request_id = text(8);
+  if ((uses & 256U) != 0) request.commits.emplace_back("group-" + std::to_string(below(9)), below(100), below(1000));
   return request;
 }
 
@@ -309,13 +325,15 @@ RawEntry honest_entry() {
   raw.numbers = {{request_end, {2, 3}},         {body_end, {1, 1, 4}},     {topic, {0, 1, 0}},
                  {id_end, {2, 4, 6}},           {source_end, {0, 0, 1}},   {key_end, {0, 3, 3}},
                  {content_type, {0, 0, 1}},     {header_event, {0, 0, 2}}, {header_name, {0, 1, 0}},
-                 {header_value_end, {1, 1, 3}}, {request_id_end, {0, 2}},  {expectation_request, {1}}};
+                 {header_value_end, {1, 1, 3}}, {request_id_end, {0, 2}},  {expectation_request, {1}},
+                 {commit_request, {1}}};
   raw.blobs = {{body, "xyzw"}, {id, "a1a2a3"}, {source, "s"}, {key, "key"}, {header_value, "vvv"}, {request_id, "r2"}};
   raw.names = {{topics, {"orders", "stock"}},
                {content_types, {"", "text/plain"}},
                {header_names, {"x-a", "x-b"}},
-               {expectation_topic, {"orders"}}};
-  raw.longs = {{expectation_next, {4}}};
+               {expectation_topic, {"orders"}},
+               {commit_group, {"billing"}}};
+  raw.longs = {{expectation_next, {4}}, {commit_lease, {7}}, {commit_position, {41}}};
   return raw;
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "wire/peer_message.hpp"
@@ -60,6 +61,8 @@ struct Request {
   std::vector<Event> events{};
   std::vector<std::pair<std::string, std::uint64_t>> expectations{};
   std::string request_id{};
+  /// A group, its lease, a position.
+  std::vector<std::tuple<std::string, std::uint64_t, std::uint64_t>> commits{};
   friend bool operator==(const Request&, const Request&) = default;
 };
 /// Fails the test if the builder refuses.
@@ -70,6 +73,8 @@ struct Request {
 
 /// Two events with every column in use.
 [[nodiscard]] Request full_request();
+/// The same, with a commit for each of two groups.
+[[nodiscard]] Request full_batch();
 [[nodiscard]] Request random_request(std::mt19937_64& random);
 
 /// Field ids of PublishEntry, as wire/entry.fbs states them.
@@ -98,6 +103,10 @@ enum Field : std::uint8_t {
   expectation_request = 21,
   expectation_topic = 22,
   expectation_next = 23,
+  commit_request = 24,
+  commit_group = 25,
+  commit_lease = 26,
+  commit_position = 27,
 };
 
 /// A PublishEntry as another implementation would write it: any column may hold anything, or be missing.

@@ -1,4 +1,4 @@
-// DEDUP, TOPIC, RETAIN, DIGEST and CONFIG entries.
+// DEDUP, TOPIC, GROUP, RETAIN, DIGEST and CONFIG entries.
 #include <flatbuffers/flatbuffers.h>
 #include <gtest/gtest.h>
 
@@ -79,6 +79,62 @@ TEST(TopicEntry, Fault088LiesAreRefused) {
   EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.bytes = {Setting::Kind::off, 1}; }));
   EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.count = {Setting::Kind{4}, 0}; }));
   EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.dedup_ms = {Setting::Kind::value, raft::kNumberLimit}; }));
+}
+
+GroupEntry group() {
+  return {1'700'000'000'000,
+          {{.group = "billing", .action = GroupAction::create, .patterns = {"orders/**", "stock"}},
+           {.group = "audit", .action = GroupAction::put, .start = GroupStart::position, .to = raft::Position{5}},
+           {.group = "billing",
+            .action = GroupAction::claim,
+            .from = raft::Position{3},
+            .to = raft::Position{9},
+            .lease_ms = 30'000},
+           {.group = "billing", .action = GroupAction::commit, .to = raft::Position{9}, .lease = 7},
+           {.group = "audit", .action = GroupAction::put, .start = GroupStart::time, .time_ms = 99},
+           {.group = "old", .action = GroupAction::remove}}};
+}
+
+TEST(GroupEntry, ComesBackAsItWasMade) {
+  EXPECT_EQ(decode_group(encode(group())).value(), group());
+  const auto bytes = encode(group());
+  for (std::size_t shift = 0; shift < 8; ++shift) EXPECT_TRUE(decode_group(tight(bytes.view(), shift))) << shift;
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    const auto cut = decode_group(tight(bytes.view().substr(0, size), 0));
+    EXPECT_TRUE(!cut || (*cut == group() && size + 8 > bytes.size())) << size << ": only padding may be missing";
+  }
+}
+
+TEST(GroupEntry, Fault088LiesAreRefused) {
+  const auto refused = [](auto tell) {
+    GroupEntry told = group();
+    tell(told);
+    return !decode_group(encode(told));
+  };
+  EXPECT_TRUE(refused([](auto& e) { e.time_ms = raft::kNumberLimit; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes.clear(); }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].group = ""; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].group = std::string(65, 'g'); }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].action = GroupAction{0}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[5].action = GroupAction{6}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].patterns = {}; })) << "a new group reads something";
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].patterns = {""}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].patterns = {std::string(256, 't')}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].patterns.resize(17, "t"); }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].start = GroupStart{5}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[0].to = raft::Position{1}; })) << "not where it starts";
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].to = raft::Position{raft::kNumberLimit}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].lease = 1; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[2].patterns = {"t"}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[2].from = raft::Position{9}; })) << "an empty range";
+  EXPECT_TRUE(refused([](auto& e) { e.changes[2].lease_ms = 0; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[2].lease_ms = raft::kNumberLimit; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[3].start = GroupStart::latest; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[3].from = raft::Position{1}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[3].lease_ms = 1; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[3].lease = raft::kNumberLimit; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[4].time_ms = 0; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[5].to = raft::Position{1}; }));
 }
 
 RetainEntry retain() {
@@ -203,6 +259,7 @@ TEST(Entry, NothingIsNoEntry) {
   EXPECT_FALSE(decode_dedup({}));
   EXPECT_FALSE(decode_retain({}));
   EXPECT_FALSE(decode_topic({}));
+  EXPECT_FALSE(decode_group({}));
   EXPECT_FALSE(decode_digest({}));
   EXPECT_FALSE(decode_config({}));
 }
@@ -211,6 +268,7 @@ TEST(Entry, WhatIsLargerThanAFrameIsNotLookedAt) {
   const auto huge = raft::Bytes::own(std::string(kMergedBytesMax + 1, '\0'));
   EXPECT_EQ(PublishView::verify(huge).error().code, Errc::too_large);
   EXPECT_EQ(decode_dedup(huge).error().code, Errc::too_large);
+  EXPECT_EQ(decode_group(huge).error().code, Errc::too_large);
   EXPECT_EQ(decode_digest(huge).error().code, Errc::too_large);
   EXPECT_EQ(decode_config(huge).error().code, Errc::too_large);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tests/sim/checkers/client_checker.hpp"
+#include "tests/sim/checkers/group_model.hpp"
 #include "tests/sim/checkers/message_checker.hpp"
 #include "tests/sim/checkers/model.hpp"
 #include "tests/sim/checkers/raft_checker.hpp"
@@ -14,7 +15,8 @@ namespace weir::sim {
 class Checkers {
  public:
   explicit Checkers(World& world)
-      : model(verdict),
+      : groups(verdict),
+        model(verdict, groups),
         raft(world, verdict,
              [this, &world](const raft::Entry& entry) {
                world.history.coverage.digests_compared += entry.command == raft::Command::digest ? 1 : 0;
@@ -39,10 +41,12 @@ class Checkers {
   void after(SimNode& node) {
     raft.after(node);
     clients.after();
+    groups.after();
     readers.after();
   }
 
   Verdict verdict;
+  GroupModel groups;
   Model model;
   RaftChecker raft;
   MessageChecker messages;

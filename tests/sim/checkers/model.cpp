@@ -26,6 +26,8 @@ void Model::apply(const raft::Entry& entry) {
     apply_if(wire::decode_dedup(entry.data));
   } else if (entry.command == raft::Command::retain) {
     apply_if(wire::decode_retain(entry.data));
+  } else if (entry.command == raft::Command::group) {
+    apply_if(wire::decode_group(entry.data));
   } else if (entry.command == raft::Command::digest) {
     // It stores nothing, but its log time is what later events cannot be earlier than.
     if (const auto digest = wire::decode_digest(entry.data)) {
@@ -43,6 +45,11 @@ void Model::apply(const wire::DedupEntry& entry, raft::Index index) {
       claims_.emplace_back(index, id);
     }
   }
+}
+
+void Model::apply(const wire::GroupEntry& entry, raft::Index /*index*/) {
+  time_ms_ = std::max(time_ms_, entry.time_ms);
+  groups_.apply(entry, time_ms_, events_.size());
 }
 
 /// From here on what lies below the floors is found by nobody, neither as an event nor by its id.

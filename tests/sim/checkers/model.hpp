@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "raft/entry.hpp"
+#include "tests/sim/checkers/group_model.hpp"
 #include "tests/sim/checkers/verdict.hpp"
 #include "wire/entry.hpp"
 
@@ -38,7 +39,8 @@ struct KnownId {
 
 class Model {
  public:
-  explicit Model(Verdict& verdict) : verdict_(verdict) {}
+  /// `groups` is given the entries that are its.
+  Model(Verdict& verdict, GroupModel& groups) : verdict_(verdict), groups_(groups) {}
 
   void apply(const raft::Entry& entry);
   /// The latest entry in it.
@@ -71,6 +73,7 @@ class Model {
   void apply(const wire::PublishView& entry, raft::Index index);
   void apply(const wire::DedupEntry& entry, raft::Index index);
   void apply(const wire::RetainEntry& entry, raft::Index index);
+  void apply(const wire::GroupEntry& entry, raft::Index index);
   [[nodiscard]] bool accepts(const wire::PublishView& entry, const wire::RequestView& request) const;
   [[nodiscard]] bool meets_expectations(const wire::RequestView& request) const;
   void store(const wire::EventView& event, raft::Index index);
@@ -78,6 +81,7 @@ class Model {
   void forget(const Id& id, std::uint64_t position, raft::Index since, raft::Index by);
 
   Verdict& verdict_;
+  GroupModel& groups_;
   raft::Index applied_index_;
   std::vector<ModelEvent> events_;
   std::map<Id, std::vector<KnownId>> ids_;         ///< oldest first; all but the last are gone

@@ -77,6 +77,7 @@ constexpr std::array kRows{
               "FAULTS 63: the id of the first retained event is forgotten"},
     MutantRow{"gap_untold", Mutant::gap_untold, Mistake::none,
               "FAULTS 56: a reader is not told what retention took from it"},
+    MutantRow{"runs_not_asked", Mutant::runs_not_asked, Mistake::none, "an id that has left memory is new"},
     MutantRow{"change_before_noop", Mutant::change_before_noop, Mistake::none,
               "FAULTS 31, the bug of 2015: a leader changes the members before its no-op is committed"},
     MutantRow{"two_changes", Mutant::two_changes, Mistake::none,
