@@ -126,7 +126,8 @@ void restore(const std::string& file, RestoreOptions options, const std::functio
   say(stderr, "restored; start it: weir serve --data " + options.folder + " --node " + options.node +
                   "; cursors of the old cluster are refused (410 epoch-changed)");
   say(stderr,
-      "what has outlived its retention by now goes soon after that start; to keep it, start with --retention-age off (a "
+      "what has outlived its retention by now goes soon after that start; to keep it, start with --retention-age off "
+      "(a "
       "topic's own age counts all the same)");
 }
 
@@ -136,7 +137,8 @@ void recover(const std::string& folder, Recover how, const std::function<void(in
   if (how == Recover::go) {
     print_new_life(*life);
     say(stderr,
-        "recovered: a cluster of one. Start it without the old --peers, then add members that begin empty; the old cluster's other "
+        "recovered: a cluster of one. Start it without the old --peers, then add members that begin empty; the old "
+        "cluster's other "
         "nodes must never be started again with what they have");
     return;
   }

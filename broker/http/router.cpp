@@ -126,11 +126,11 @@ Problem no_such_route(const Request& request) {
 
 std::string_view to_string(Route route) {
   constexpr std::array<std::string_view, kRouteCount> kNames = {
-      "publish",     "read",         "head",         "id_find",   "id_claim",   "topics",        "topic",
-      "topic_put",   "topic_change", "topic_remove", "groups",    "group",      "group_put",     "group_remove",
-      "group_claim", "group_commit", "batch",        "cluster",   "member_add", "member_remove", "transfer",
-      "verify",      "drain",        "drain_end",    "raft_log", "backup", "websocket",  "healthz",       "readyz",
-      "metrics",     "root",         "console",      "preflight", "none"};
+      "publish",     "read",         "head",         "id_find",  "id_claim",   "topics",        "topic",
+      "topic_put",   "topic_change", "topic_remove", "groups",   "group",      "group_put",     "group_remove",
+      "group_claim", "group_commit", "batch",        "cluster",  "member_add", "member_remove", "transfer",
+      "verify",      "drain",        "drain_end",    "raft_log", "backup",     "websocket",     "healthz",
+      "readyz",      "metrics",      "root",         "console",  "preflight",  "none"};
   return kNames[static_cast<std::size_t>(route)];
 }
 
