@@ -5,7 +5,7 @@ import threading
 import unittest
 
 from broker_client import BrokerClient
-from cluster import Cluster
+from cluster import Cluster, wait_until
 
 TOPIC = "orders/new"
 SAME_TIME_TRIES = 20
@@ -173,6 +173,63 @@ class Ids(unittest.TestCase):
             headers = {"If-Match": tag, "Content-Type": "text/plain"}
             self.assertEqual(client.request("POST", f"/v1/events/{TOPIC}", b"z", headers).status, 201)
             self.assertEqual(client.request("POST", f"/v1/events/{TOPIC}", b"z", headers).status, 412)
+
+
+class IdsOnDisk(unittest.TestCase):
+    """Memory has room for hardly any id: all but the newest are in files (docs/decisions/0021)."""
+
+    BATCH = 200
+    BATCHES = 30
+
+    def batch(self, number):
+        return [{"id": f"id-{number}-{n}", "data": f"of {number} {n} " + "x" * 60} for n in range(self.BATCH)]
+
+    def metric(self, broker, name):
+        for line in broker.client.get("/metrics").body.decode().splitlines():
+            if line.startswith(name + " "):
+                return int(float(line.split()[1]))
+        raise AssertionError(f"{broker.name} shows no {name}")
+
+    def check_all_known(self, broker):
+        for number in range(self.BATCHES):
+            answer = broker.client.publish_lines(TOPIC, self.batch(number))
+            self.assertEqual((answer.status, answer.json()["duplicates"]), (200, self.BATCH), repr(answer))
+            offsets = [one["offset"] for one in answer.json()["results"]]
+            self.assertEqual(offsets, list(range(number * self.BATCH, (number + 1) * self.BATCH)))
+        changed = [{**self.batch(3)[0], "data": "something else"}]
+        self.assertEqual(broker.client.publish_lines(TOPIC, changed).status, 422)
+
+    def test_they_are_known_by_every_node_after_every_start(self):
+        with Cluster(3, start=False) as cluster:
+            for broker in cluster:
+                broker.extra = ["--segment-bytes", "262144", "--dedup-memory-bytes", "1KiB"]
+            cluster.start_all()
+            leader = cluster.wait_for_leader()
+            for number in range(self.BATCHES):
+                self.assertEqual(leader.client.publish_lines(TOPIC, self.batch(number)).status, 201)
+            stored = self.BATCH * self.BATCHES
+            cluster.wait_for_position(stored)
+            for broker in cluster:
+                wait_until(
+                    lambda broker=broker: self.metric(broker, "weir_id_runs_ids") > stored // 2,
+                    30,
+                    f"ids of {broker.name} are on its disk",
+                )
+            self.check_all_known(cluster.follower())
+            for broker in cluster:
+                broker.kill()
+            cluster.start_all()
+            self.check_all_known(cluster.wait_for_leader())
+            # A member that begins empty makes its own files of what it is sent.
+            wiped = cluster.follower()
+            wiped.kill()
+            wiped.wipe()
+            wiped.start()
+            cluster.wait_for_position(stored)
+            wait_until(lambda: self.metric(wiped, "weir_id_runs_ids") > 0, 30, "ids of the new one are on its disk")
+            self.check_all_known(wiped)
+            for broker in cluster:
+                self.assertEqual(broker.status()["position"], stored, "nothing was stored twice")
 
 
 if __name__ == "__main__":
