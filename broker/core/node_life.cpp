@@ -134,13 +134,13 @@ void Node::Impl::found(wire::ConfigEntry config, std::string cluster_id) {
                     .command = proposal.command,
                     .checksum = proposal.checksum,
                     .data = std::move(proposal.data)};
-  founding_(cluster_id, std::move(entry),
-            [this, alive = std::weak_ptr(alive_), config = std::move(config),
-             cluster_id](const std::expected<void, storage::Error>& result) {
-              if (!alive.expired()) {
-                founded(config, cluster_id, result);
-              }
-            });
+  auto done = [this, alive = std::weak_ptr(alive_), config = std::move(config),
+               cluster_id](const std::expected<void, storage::Error>& result) {
+    if (!alive.expired()) {
+      founded(config, cluster_id, result);
+    }
+  };
+  founding_(std::move(cluster_id), std::move(entry), std::move(done));
 }
 
 void Node::Impl::founded(const wire::ConfigEntry& config, const std::string& cluster_id,

@@ -115,6 +115,7 @@ T ImageReader::number() {
   }
   // A start reads four of them for each id that is retained.
   T value{};
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): so many bytes are there
   std::memcpy(&value, rest_.data(), sizeof(T));
   rest_.remove_prefix(sizeof(T));
   return value;
