@@ -135,24 +135,24 @@ std::expected<void, Error> IdRunFiles::add(raft::Index last, std::vector<KeyedPl
   IdRuns more = runs();
   more.push_back(*std::move(run));
   publish(std::move(more));
-  static_cast<void>(merge_last(first_needed));
+  merge_last(first_needed);
   return {};
 }
 
-std::expected<void, Error> IdRunFiles::merge_last(raft::Index first_needed) {
+void IdRunFiles::merge_last(raft::Index first_needed) {
   for (;;) {
     IdRuns all = runs();
     auto begin = all.end();
     while (begin != all.begin() && size_class((*std::prev(begin))->size()) <= size_class(all.back()->size())) --begin;
-    if (static_cast<std::size_t>(all.end() - begin) < kFanIn) return {};
+    if (static_cast<std::size_t>(all.end() - begin) < kFanIn) return;
     const IdRuns parts(begin, all.end());
     auto merged = merge_id_runs(generation_ + kBegunName, parts, first_needed);
     if (!merged) {
       static_cast<void>(unlink((generation_ + kBegunName).c_str()));
-      return merged;
+      return;
     }
     auto run = put_in_place(parts.front()->first_index(), parts.back()->last_index());
-    if (!run) return std::unexpected(std::move(run.error()));
+    if (!run) return;
     all.erase(begin, all.end());
     all.push_back(*std::move(run));
     publish(std::move(all));

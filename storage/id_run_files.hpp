@@ -45,7 +45,8 @@ class IdRunFiles {
   [[nodiscard]] std::string path_of(raft::Index first, raft::Index last) const;
   /// Puts what was written under kBegunName in place.
   [[nodiscard]] std::expected<std::shared_ptr<const IdRun>, Error> put_in_place(raft::Index first, raft::Index last);
-  [[nodiscard]] std::expected<void, Error> merge_last(raft::Index first_needed);
+  /// As kFanIn says. One that fails is tried again with the next run.
+  void merge_last(raft::Index first_needed);
   void publish(IdRuns runs);
 
   const std::string generation_;

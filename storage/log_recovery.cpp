@@ -126,7 +126,8 @@ std::expected<SegmentSeal, Error> seal_of(const std::string& generation, const S
     if (auto seal = read_seal(generation, record, *end); seal && fits(path, *seal)) return *std::move(seal);
   auto seal = verify_segment(path, record, end);
   // Without a seal the next start takes longer, that is all.
-  if (seal && end && seals != Seals::unused) static_cast<void>(write_seal(generation, record, *seal));
+  if (seal && end && seals != Seals::unused) [[maybe_unused]]
+    const auto written = write_seal(generation, record, *seal);
   return seal;
 }
 
