@@ -126,20 +126,17 @@ std::expected<SegmentSeal, Error> seal_of(const std::string& generation, const S
     if (auto seal = read_seal(generation, record, *end); seal && fits(path, *seal)) return *std::move(seal);
   auto seal = verify_segment(path, record, end);
   // Without a seal the next start takes longer, that is all.
-  if (seal && end && seals != Seals::unused) [[maybe_unused]]
-    const auto written = write_seal(generation, record, *seal);
+  if (seal && end && seals != Seals::unused) {
+    [[maybe_unused]] const auto written = write_seal(generation, record, *seal);
+  }
   return seal;
 }
 
 std::expected<void, Error> add_to_log(RecoveredLog& log, const SegmentSeal& seal) {
-  if (log.heads.empty()) {
-    log.first_command = seal.first_command;
-  } else if (seal.head.previous_checksum != log.chain.checksum ||
-             seal.head.previous_term != term_at(log.term_runs, log.last_index)) {
-    return damaged("it does not continue the segment before");
-  } else if (log.term_runs.empty()) {
-    log.first_command = seal.first_command;
-  }
+  const bool continues = log.heads.empty() || (seal.head.previous_checksum == log.chain.checksum &&
+                                               seal.head.previous_term == term_at(log.term_runs, log.last_index));
+  if (!continues) return damaged("it does not continue the segment before");
+  if (log.term_runs.empty()) log.first_command = seal.first_command;
   for (const raft::TermRun& run : seal.term_runs) extend_runs(log.term_runs, run.first, run.term);
   log.config_entries.insert(log.config_entries.end(), seal.config_entries.begin(), seal.config_entries.end());
   log.last_index = seal.last_index;
