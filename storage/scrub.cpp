@@ -122,7 +122,8 @@ Scrub::Done Scrub::look_at_derived(Pace& pace) {
     if (!checkpoint) return std::unexpected(checkpoint.error());
     if (auto paced = pace.read(checkpoint->state.size() + checkpoint->delta.size()); !paced) return paced;
   }
-  // A run that is not what was written is removed, and made again by the next start: the log has it all. It is no damage.
+  // A run that is not what was written is removed, and made again by the next start: the log has it all. It is no
+  // damage.
   for (const auto& run : store_.id_runs())
     if (auto looked = run->verify([&pace](std::size_t bytes) { return pace.read(bytes); }); !looked) return looked;
   return {};
