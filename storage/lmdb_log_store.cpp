@@ -116,7 +116,7 @@ std::optional<Durability> parse_durability(std::string_view text) {
   return std::nullopt;
 }
 
-std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(Options options) {
+std::expected<std::unique_ptr<LmdbLogStore>, Error> LmdbLogStore::open(const Options& options) {
   if (options.node_name.empty() || options.node_name.size() > kNodeNameSizeMax)
     return failure(Errc::setup, options.folder, "a node's name has 1 to 255 bytes");
   if (options.segment_bytes < kSegmentBytesMin || options.segment_bytes > kSegmentBytesMax)

@@ -97,7 +97,7 @@ class LmdbLogStore final : public LogStore {
 
   /// Opens the folder, or makes a new one with a fresh incarnation. Every byte of the log has been verified: now, or,
   /// of a file with a seal, when that was made (segment_seal.hpp).
-  [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open(Options options);
+  [[nodiscard]] static std::expected<std::unique_ptr<LmdbLogStore>, Error> open(const Options& options);
   LmdbLogStore(const LmdbLogStore&) = delete;
   LmdbLogStore& operator=(const LmdbLogStore&) = delete;
   ~LmdbLogStore() override;
