@@ -15,7 +15,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <random>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -27,6 +26,7 @@
 #include "broker/peer_links.hpp"
 #include "broker/ticker.hpp"
 #include "storage/lmdb_log_store.hpp"
+#include "storage/random_id.hpp"
 #include "storage/thread_start.hpp"
 
 namespace weir::broker {
@@ -93,9 +93,9 @@ void say(const std::string& line) {
   static_cast<void>(std::fflush(stdout));
 }
 
-[[nodiscard]] std::uint64_t draw() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32U) | device();
+/// A leader is known, and all that is known to be committed is applied.
+[[nodiscard]] bool is_caught_up(const NodeStatus& status) {
+  return status.leader && status.commit_index.value > 0 && status.applied_index == status.commit_index;
 }
 
 /// For `--http HOST:0`: the address is told to others before the HTTP server stands.
@@ -210,7 +210,7 @@ int App::run() {
 void App::open_peer_port() {
   PeerLinksConfig config;
   config.listen = config_.raft;
-  config.seed = draw();
+  config.seed = storage::random_id();
   for (const Peer& peer : config_.peers) {
     if (peer.name != config_.node.name) config.peers.push_back(peer);
   }
@@ -244,8 +244,8 @@ void App::build_node() {
     const auto advertised = parse_endpoint(config.http_address);
     if (advertised && advertised->port == 0) config.http_address = config_.http.text();
   }
-  config.boot_nonce = draw();
-  config.seed = draw();
+  config.boot_nonce = storage::random_id();
+  config.seed = storage::random_id();
   // Of a log in small files little is to be applied again, and soon a snapshot can be made of it.
   config.checkpoint_bytes = config_.segment_bytes / 4;
   config.checkpoint_delta_bytes = config_.segment_bytes / 16;
@@ -350,7 +350,7 @@ void App::notice_recovery() {
   const auto self = std::ranges::find(status.members, status.node, &MemberStatus::node);
   const bool votes = self != status.members.end() && self->kind == wire::MemberKind::voter &&
                      self->incarnation == store_->identity().incarnation;
-  if (!votes || !status.leader || status.commit_index.value == 0 || status.applied_index != status.commit_index) return;
+  if (!votes || !is_caught_up(status)) return;
   was_damaged_ = false;
   log_.info("has everything again; what was damaged is removed");
   disk_->between_writes([this] {
@@ -361,8 +361,7 @@ void App::notice_recovery() {
 /// Once, when a leader is first known and this node has applied what it knows to be committed.
 void App::announce_leader() {
   const NodeStatus status = node_->status();
-  const bool is_caught_up = status.commit_index.value > 0 && status.applied_index == status.commit_index;
-  if (!status.leader || !is_caught_up) return;
+  if (!is_caught_up(status)) return;
   announced_ = true;
   const std::string term = std::to_string(status.term.value);
   const bool leads = status.role == raft::Role::leader;

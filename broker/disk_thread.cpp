@@ -201,20 +201,8 @@ void DiskThread::run_background() {
 }
 
 DiskThread::Answer DiskThread::carry_out(FindJob job) {
-  std::expected<std::vector<storage::KeyedPlace>, storage::Error> found;
-  for (const storage::IdKey key : job.keys) {
-    std::vector<storage::IdPlace> places;
-    for (const auto& run : job.runs) {
-      if (!run->may_contain(key)) continue;
-      auto looked = run->find(key, places);
-      if (looked) continue;
-      found = std::unexpected(std::move(looked.error()));
-      break;
-    }
-    if (!found) break;
-    for (const storage::IdPlace& place : places) found->push_back({key, place});
-  }
-  return [done = std::move(job.done), found = std::move(found)]() mutable { done(std::move(found)); };
+  return
+      [done = std::move(job.done), found = storage::find_ids(job.runs, job.keys)]() mutable { done(std::move(found)); };
 }
 
 void DiskThread::run_reader() {

@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "storage/folder.hpp"
 #include "storage/inspect.hpp"
 #include "storage/lmdb_log_store.hpp"
+#include "storage/random_id.hpp"
 
 namespace weir::broker {
 namespace {
@@ -26,15 +26,10 @@ std::unexpected<storage::Error> failure(storage::Errc code, std::string text) {
   return std::unexpected(storage::Error{code, std::move(text)});
 }
 
-std::uint64_t draw() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32U) | device();
-}
-
 /// The CONFIG entry behind the last one, in a term of its own.
 Done begin_life(storage::LmdbLogStore& store, raft::Index last_index, raft::Term current_term) {
   const storage::Identity& identity = store.identity();
-  const wire::ConfigEntry config = config_of_new_life(identity.node, identity.incarnation, draw());
+  const wire::ConfigEntry config = config_of_new_life(identity.node, identity.incarnation, storage::random_id());
   raft::Proposal proposal = to_proposal(config, {.node = wire::node_id(identity.node), .incarnation = 0});
   const raft::Entry entry{.index = last_index.next(),
                           .term = current_term.next(),

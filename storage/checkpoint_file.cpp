@@ -73,11 +73,8 @@ std::expected<Head, Error> decode_head(std::string_view bytes) {
   return head;
 }
 
-std::unexpected<Error> in_file(const std::string& path, Error error) {
-  const bool named = error.text.starts_with(path);
-  std::string text = named ? std::move(error.text) : path + ": " + error.text;
-  if (error.code == Errc::damaged) text += kWayOut;
-  return std::unexpected(Error{error.code, std::move(text)});
+std::unexpected<Error> in_checkpoint(const std::string& path, Error error) {
+  return in_file(path, std::move(error), kWayOut);
 }
 
 /// What the file's head says, and that it is as long as that.
@@ -85,13 +82,13 @@ std::expected<Head, Error> read_head(const File& file) {
   const auto size = file.size();
   if (!size) return std::unexpected(size.error());
   std::array<char, kHeadSize> bytes{};
-  if (auto read = file.read_at(0, bytes); !read) return in_file(file.path(), std::move(read.error()));
+  if (auto read = file.read_at(0, bytes); !read) return in_checkpoint(file.path(), std::move(read.error()));
   auto head = decode_head({bytes.data(), bytes.size()});
-  if (!head) return in_file(file.path(), std::move(head.error()));
+  if (!head) return in_checkpoint(file.path(), std::move(head.error()));
   // Each bounded by the file before they are added up.
   const bool fits = head->config_bytes <= *size && head->state_bytes <= *size && head->delta_bytes <= *size &&
                     kHeadSize + head->config_bytes + head->state_bytes + head->delta_bytes == *size;
-  if (!fits) return in_file(file.path(), {Errc::damaged, "has another size than its head says"});
+  if (!fits) return in_checkpoint(file.path(), {Errc::damaged, "has another size than its head says"});
   head->record.file_bytes = *size;
   return head;
 }
@@ -131,7 +128,8 @@ std::expected<CheckpointRecord, Error> read_record(const std::string& path, raft
   if (!file) return std::unexpected(std::move(file.error()));
   auto head = read_head(*file);
   if (!head) return std::unexpected(std::move(head.error()));
-  if (head->record.index != index) return in_file(path, {Errc::damaged, "is of another entry than its name says"});
+  if (head->record.index != index)
+    return in_checkpoint(path, {Errc::damaged, "is of another entry than its name says"});
   return head->record;
 }
 
@@ -147,13 +145,14 @@ std::expected<std::vector<CheckpointRecord>, Error> follow(const std::string& ge
   while (next != raft::Index{}) {
     if (!std::ranges::binary_search(indexes, next)) {
       if (next < first_index) break;
-      return in_file(
+      return in_checkpoint(
           path_of(records.back().index),
           {Errc::damaged, "goes on from the checkpoint of entry " + std::to_string(next.value) + ", which is missing"});
     }
     auto record = read_record(path_of(next), next);
     if (!record) return std::unexpected(std::move(record.error()));
-    if (record->previous >= next) return in_file(path_of(next), {Errc::damaged, "goes on from a later checkpoint"});
+    if (record->previous >= next)
+      return in_checkpoint(path_of(next), {Errc::damaged, "goes on from a later checkpoint"});
     records.push_back(*record);
     next = record->previous;
     // Of those that end before the log begins one can be needed: the newest, to be sent.
@@ -190,13 +189,13 @@ std::expected<Checkpoint, Error> read_checkpoint(const std::string& path) {
   auto head = read_head(*file);
   if (!head) return std::unexpected(std::move(head.error()));
   std::string body(head->record.file_bytes - kHeadSize, '\0');
-  if (auto read = file->read_at(kHeadSize, body); !read) return in_file(path, std::move(read.error()));
+  if (auto read = file->read_at(kHeadSize, body); !read) return in_checkpoint(path, std::move(read.error()));
   const std::string_view bytes = body;
   const std::string_view config = bytes.substr(0, head->config_bytes);
   const std::string_view state = bytes.substr(config.size(), head->state_bytes);
   const std::string_view delta = bytes.substr(config.size() + state.size());
   if (checksum_of_body(config, state, delta) != head->body_checksum)
-    return in_file(path, {Errc::damaged, "does not match its checksum"});
+    return in_checkpoint(path, {Errc::damaged, "does not match its checksum"});
   head->config.data = raft::Bytes::copy_of(config);
   return Checkpoint{.index = head->record.index,
                     .term = head->record.term,

@@ -39,6 +39,12 @@ std::unexpected<Error> failure_errno(const std::string& path, const char* action
       Error{errc_of(code), path + ": cannot " + action + ": " + std::generic_category().message(code)});
 }
 
+std::unexpected<Error> in_file(const std::string& path, Error error, std::string_view way_out) {
+  if (!error.text.starts_with(path)) error.text = path + ": " + error.text;
+  if (error.code == Errc::damaged) error.text += way_out;
+  return std::unexpected(std::move(error));
+}
+
 std::expected<File, Error> File::open(const std::string& path, int flags, const char* action) {
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, kFileMode);
   if (descriptor < 0) return failure_errno(path, action);

@@ -44,6 +44,9 @@ class File {
 [[nodiscard]] std::expected<void, Error> read_at(int descriptor, const std::string& path, std::uint64_t offset,
                                                  std::span<char> out);
 
+/// The error, whose text names the file now; damage also says the way out, if one is given.
+[[nodiscard]] std::unexpected<Error> in_file(const std::string& path, Error error, std::string_view way_out = {});
+
 /// What errno says of `path`.
 [[nodiscard]] std::unexpected<Error> failure_errno(const std::string& path, const char* action);
 

@@ -88,11 +88,6 @@ std::expected<Head, Error> decode_head(std::string_view bytes) {
               .tail_checksum = load_u64(bytes, 48)};
 }
 
-std::unexpected<Error> in_file(const std::string& path, Error error) {
-  if (!error.text.starts_with(path)) error.text = path + ": " + error.text;
-  return std::unexpected(std::move(error));
-}
-
 class FileRun final : public IdRun {
  public:
   FileRun(File file, const Head& head, std::vector<std::uint64_t> fences, IdFilter filter)
@@ -289,6 +284,20 @@ std::expected<std::shared_ptr<const IdRun>, Error> open_id_run(const std::string
   for (std::uint64_t block = 0; block < blocks; ++block) fences[block] = load_u64(rest, block * sizeof(std::uint64_t));
   IdFilter filter = IdFilter::from(std::string_view(rest).substr(blocks * sizeof(std::uint64_t)));
   return std::make_shared<const FileRun>(*std::move(file), *head, std::move(fences), std::move(filter));
+}
+
+std::expected<std::vector<KeyedPlace>, Error> find_ids(const IdRuns& runs, const std::vector<IdKey>& keys) {
+  std::vector<KeyedPlace> found;
+  std::vector<IdPlace> places;
+  for (const IdKey key : keys) {
+    places.clear();
+    for (const auto& run : runs) {
+      if (!run->may_contain(key)) continue;
+      if (auto looked = run->find(key, places); !looked) return std::unexpected(std::move(looked.error()));
+    }
+    for (const IdPlace& place : places) found.push_back({key, place});
+  }
+  return found;
 }
 
 std::expected<void, Error> write_id_run(const std::string& path, raft::Index first, raft::Index last,

@@ -78,6 +78,10 @@ class IdRun {
 /// By their parts of the log: ascending, without a gap between two.
 using IdRuns = std::vector<std::shared_ptr<const IdRun>>;
 
+/// Every place that they hold of these keys, key by key. Reads the disk, of those runs whose filter has the key.
+[[nodiscard]] std::expected<std::vector<KeyedPlace>, Error> find_ids(const IdRuns& runs,
+                                                                     const std::vector<IdKey>& keys);
+
 /// Appends the ids that a checkpoint's delta has. The bytes are the core's, so it says how (core/checkpoints.hpp). The
 /// error says what is wrong with them.
 using IdsOf = std::function<std::expected<void, std::string>(const Checkpoint&, std::vector<KeyedPlace>&)>;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/checkpoint_file.hpp"
+#include "storage/file.hpp"
 #include "storage/folder.hpp"
 #include "storage/log_recovery.hpp"
 #include "storage/page_file.hpp"
@@ -47,16 +48,13 @@ std::expected<StateRows, Error> read_state(const std::string& generation) {
     return {};
   });
   if (!visited) return std::unexpected(std::move(visited.error()));
-  const auto in_file = [&](Error error) {
-    return std::unexpected(Error{error.code, path + ": " + std::move(error.text)});
-  };
   auto identity = decode_identity(identity_row);
-  if (!identity) return in_file(std::move(identity.error()));
+  if (!identity) return in_file(path, std::move(identity.error()));
   auto hard_state = decode_hard_state(hard_state_row, identity->incarnation);
-  if (!hard_state) return in_file(std::move(hard_state.error()));
+  if (!hard_state) return in_file(path, std::move(hard_state.error()));
   auto segments = decode_segment_list(list_row);
-  if (!segments) return in_file(std::move(segments.error()));
-  if (segments->empty()) return in_file({Errc::damaged, "it lists no segment"});
+  if (!segments) return in_file(path, std::move(segments.error()));
+  if (segments->empty()) return in_file(path, {Errc::damaged, "it lists no segment"});
   return StateRows{std::move(*identity), *hard_state, std::move(*segments)};
 }
 
@@ -107,15 +105,12 @@ struct Counts {
 /// Every row of one file, verified; printed too if `print` is given.
 std::expected<Counts, Error> walk_segment(const std::string& path, const LinePrinter& print) {
   Counts counts;
-  bool own_words = true;
   auto visited = visit_rows(path, [&](std::string_view key, std::string_view value) -> Done {
-    own_words = false;
     if (key.size() != 8) return std::unexpected(Error{Errc::damaged, "a row has a key of another format"});
     if (index_of_key(key) == raft::Index{0}) {
       auto head = decode_segment_head(value);
       if (!head) return std::unexpected(std::move(head.error()));
       if (print) dump_head(*head, print);
-      own_words = true;
       return {};
     }
     auto chunk = ChunkView::verify(value);
@@ -125,13 +120,10 @@ std::expected<Counts, Error> walk_segment(const std::string& path, const LinePri
     if (print) dump_chunk(*chunk, value.size(), print);
     ++counts.chunks;
     counts.entries += chunk->header().count;
-    own_words = true;
     return {};
   });
   if (visited) return counts;
-  Error error = std::move(visited.error());
-  if (!own_words) error.text = path + ": " + error.text;
-  return std::unexpected(std::move(error));
+  return in_file(path, std::move(visited.error()));
 }
 
 /// Each that is there, to its last byte. The first that is damaged is the result; all are looked at.

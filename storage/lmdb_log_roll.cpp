@@ -11,6 +11,7 @@
 #include "raft/check.hpp"
 #include "storage/checkpoint_file.hpp"
 #include "storage/lmdb_log_store.hpp"
+#include "storage/random_id.hpp"
 #include "storage/segment_open.hpp"
 #include "storage/snapshot_content.hpp"
 

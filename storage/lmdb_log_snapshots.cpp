@@ -8,6 +8,7 @@
 #include "storage/id_run_files.hpp"
 #include "storage/lmdb_log_sending.hpp"
 #include "storage/lmdb_log_store.hpp"
+#include "storage/random_id.hpp"
 #include "storage/segment_open.hpp"
 #include "storage/snapshot_inbox.hpp"
 

@@ -10,6 +10,7 @@
 #include "storage/checkpoint_file.hpp"
 #include "storage/id_run_files.hpp"
 #include "storage/lmdb_log_sending.hpp"
+#include "storage/random_id.hpp"
 #include "storage/segment_open.hpp"
 #include "storage/snapshot_inbox.hpp"
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "storage/file.hpp"
 #include "storage/page_file.hpp"
 #include "storage/tail_scan.hpp"
 
@@ -145,12 +146,6 @@ std::expected<void, Error> add_to_log(RecoveredLog& log, const SegmentSeal& seal
   return {};
 }
 
-std::unexpected<Error> in_file(const std::string& path, Error error) {
-  if (!error.text.starts_with(path)) error.text = path + ": " + error.text;
-  if (error.code == Errc::damaged) error.text += kWayOut;
-  return std::unexpected(std::move(error));
-}
-
 }  // namespace
 
 std::expected<SegmentSeal, Error> verify_segment(const std::string& path, const SegmentRecord& record,
@@ -160,13 +155,11 @@ std::expected<SegmentSeal, Error> verify_segment(const std::string& path, const 
     if (auto taken = verification.row(key, value); !taken) return taken;
     return progress ? progress(key.size() + value.size()) : std::expected<void, Error>();
   });
-  if (!visited) return in_file(path, std::move(visited.error()));
+  if (!visited) return in_file(path, std::move(visited.error()), kWayOut);
   auto seal = verification.finish();
-  if (!seal) return in_file(path, std::move(seal.error()));
-  const auto tree = visit_tree(path, [](std::string_view, std::string_view) { return std::expected<void, Error>(); });
-  if (!tree) return in_file(path, tree.error());
-  seal->rows = tree->rows;
-  seal->used_bytes = tree->used_bytes;
+  if (!seal) return in_file(path, std::move(seal.error()), kWayOut);
+  seal->rows = visited->rows;
+  seal->used_bytes = visited->used_bytes;
   return seal;
 }
 
@@ -178,7 +171,7 @@ std::expected<RecoveredLog, Error> recover_log(const std::string& generation, st
     const std::string path = generation + "/" + segment_file_name(records[number]);
     auto seal = seal_of(generation, records[number], segment_end, seals);
     if (!seal) return std::unexpected(std::move(seal.error()));
-    if (auto added = add_to_log(log, *seal); !added) return in_file(path, std::move(added.error()));
+    if (auto added = add_to_log(log, *seal); !added) return in_file(path, std::move(added.error()), kWayOut);
   }
   if (end) return log;
   // Only the newest segment may have a commit that was not flushed to its end: rolling flushes the one before.

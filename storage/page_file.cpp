@@ -93,11 +93,12 @@ class Walk {
  public:
   explicit Walk(const File& file) : path_(file.path()), file_(file) {}
 
-  Done run(const RowVisitor& visitor);
+  std::expected<TreeShape, Error> run(const RowVisitor& visitor);
   /// Only the pages of the rows' own tree, none of large values'.
   std::expected<TreeShape, Error> run_on_tree(const RowVisitor& visitor);
 
  private:
+  std::expected<TreeShape, Error> walk_rows(const RowVisitor& visitor);
   struct TableWalk {
     const RowVisitor& visitor;
     std::uint16_t depth;
@@ -307,18 +308,24 @@ Done Walk::claim_free_pages(std::string_view list) {
   return {};
 }
 
-Done Walk::run(const RowVisitor& visitor) {
-  if (auto ok = pick_meta(); !ok) return ok;
-  if (auto ok = walk_table(meta_.main, false, visitor); !ok) return ok;
-  return walk_table(meta_.free, true, [this](std::string_view key, std::string_view value) -> Done {
+std::expected<TreeShape, Error> Walk::run(const RowVisitor& visitor) {
+  auto shape = walk_rows(visitor);
+  if (!shape) return shape;
+  auto walked = walk_table(meta_.free, true, [this](std::string_view key, std::string_view value) -> Done {
     if (key.size() != sizeof(std::uint64_t) || load<std::uint64_t>(key, 0) > meta_.txn)
       return damaged("a list of free pages has a wrong key");
     return claim_free_pages(value);
   });
+  if (!walked) return std::unexpected(std::move(walked.error()));
+  return shape;
 }
 
 std::expected<TreeShape, Error> Walk::run_on_tree(const RowVisitor& visitor) {
   reads_values_ = false;
+  return walk_rows(visitor);
+}
+
+std::expected<TreeShape, Error> Walk::walk_rows(const RowVisitor& visitor) {
   if (auto ok = pick_meta(); !ok) return std::unexpected(std::move(ok.error()));
   if (auto ok = walk_table(meta_.main, false, visitor); !ok) return std::unexpected(std::move(ok.error()));
   return TreeShape{.rows = meta_.main.entries, .used_bytes = (meta_.last_page + 1) * page_size_};
@@ -332,7 +339,7 @@ std::expected<TreeShape, Error> visit_tree(const std::string& path, const RowVis
   return Walk(*file).run_on_tree(visitor);
 }
 
-std::expected<void, Error> visit_rows(const std::string& path, const RowVisitor& visitor) {
+std::expected<TreeShape, Error> visit_rows(const std::string& path, const RowVisitor& visitor) {
   const auto file = File::open(path, O_RDONLY);
   if (!file) return std::unexpected(file.error());
   return Walk(*file).run(visitor);

@@ -19,14 +19,14 @@ namespace weir::storage {
 /// Called with each row in key order; the views end with the call. An error ends the walk and is its result.
 using RowVisitor = std::function<std::expected<void, Error>(std::string_view key, std::string_view value)>;
 
-/// damaged if a rule of LMDB's format (0.9, 64 bits) does not hold, io if the disk cannot be read, setup if the file is
-/// not there. Error texts name the file. Requires that nobody writes to it meanwhile.
-[[nodiscard]] std::expected<void, Error> visit_rows(const std::string& path, const RowVisitor& visitor);
-
 struct TreeShape {
   std::uint64_t rows = 0;
   std::uint64_t used_bytes = 0;  ///< up to the last page in use
 };
+
+/// damaged if a rule of LMDB's format (0.9, 64 bits) does not hold, io if the disk cannot be read, setup if the file is
+/// not there. Error texts name the file. Requires that nobody writes to it meanwhile.
+[[nodiscard]] std::expected<TreeShape, Error> visit_rows(const std::string& path, const RowVisitor& visitor);
 /// As visit_rows, but large values are not read (the visitor gets an empty one): what passes can be mapped for reading
 /// without a crash, and its values are verified when they are read. A few pages for each segment.
 [[nodiscard]] std::expected<TreeShape, Error> visit_tree(const std::string& path, const RowVisitor& visitor);

@@ -45,7 +45,6 @@ class Scrub {
   // --- since the beginning; from any thread
   [[nodiscard]] std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t passes() const { return passes_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t sealed() const { return sealed_.load(std::memory_order_relaxed); }
 
  private:
   using Done = std::expected<void, Error>;
@@ -66,7 +65,6 @@ class Scrub {
   const std::function<void(const Error&)> damaged_;
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> passes_{0};
-  std::atomic<std::uint64_t> sealed_{0};
 
   std::vector<RolledFile> known_;  ///< have their seals
   std::mutex mutex_;               // for waiting, which a stop ends

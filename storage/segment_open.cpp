@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <random>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -87,13 +86,6 @@ std::expected<void, Error> remove_file(const std::string& path) {
 }
 
 }  // namespace
-
-std::uint64_t random_id() {
-  std::random_device device;
-  std::uint64_t number = 0;
-  while (number == 0) number = std::uint64_t{device()} << 32U | device();
-  return number;
-}
 
 std::shared_ptr<SegmentFiles> make_segment_files(const std::string& generation, const LmdbLogStore::Options& options) {
   return std::make_shared<SegmentFiles>(SegmentFiles::Options{

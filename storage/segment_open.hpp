@@ -13,9 +13,6 @@
 
 namespace weir::storage {
 
-/// Never 0.
-[[nodiscard]] std::uint64_t random_id();
-
 /// A file with this head and room for `bytes`, durable with its name; made from a prepared one if `files` has it.
 /// disk_full: nothing is left of it.
 [[nodiscard]] std::expected<std::shared_ptr<Segment>, Error> create_segment(const std::string& generation,

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "storage/file.hpp"
 #include "storage/page_file.hpp"
 
 namespace weir::storage {
@@ -18,11 +19,6 @@ constexpr std::uint32_t kReadersMax = 4;
 constexpr const char* kWayOut =
     "; move the whole data folder away and start again: the node then joins as a new member and copies from its peers";
 
-std::unexpected<Error> in_file(const std::string& path, const Error& error) {
-  const char* way_out = error.code == Errc::damaged ? kWayOut : "";
-  return std::unexpected(Error{error.code, path + ": " + error.text + way_out});
-}
-
 using Rows = std::map<std::string, std::string, std::less<>>;
 
 std::expected<Rows, Error> rows_of(const std::string& path) {
@@ -32,8 +28,7 @@ std::expected<Rows, Error> rows_of(const std::string& path) {
     return {};
   });
   if (visited) return rows;
-  if (visited.error().code == Errc::damaged) visited.error().text += kWayOut;
-  return std::unexpected(std::move(visited.error()));
+  return in_file(path, std::move(visited.error()), kWayOut);
 }
 
 std::string_view row(const Rows& rows, std::string_view key) {
@@ -63,11 +58,11 @@ std::expected<StateFile, Error> StateFile::open(const std::string& path) {
   auto rows = rows_of(path);
   if (!rows) return std::unexpected(std::move(rows.error()));
   auto identity = decode_identity(row(*rows, kIdentityKey));
-  if (!identity) return in_file(path, identity.error());
+  if (!identity) return in_file(path, identity.error(), kWayOut);
   auto hard_state = decode_hard_state(row(*rows, kHardStateKey), identity->incarnation);
-  if (!hard_state) return in_file(path, hard_state.error());
+  if (!hard_state) return in_file(path, hard_state.error(), kWayOut);
   auto segments = decode_segment_list(row(*rows, kSegmentListKey));
-  if (!segments) return in_file(path, segments.error());
+  if (!segments) return in_file(path, segments.error(), kWayOut);
 
   auto env = Env::open({path, kMapBytes, kReadersMax});
   if (!env) return std::unexpected(std::move(env.error()));

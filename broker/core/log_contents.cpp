@@ -160,14 +160,12 @@ std::expected<void, storage::Error> Replay::apply(const raft::Entry& entry) {
 
 std::expected<RunPlaces, storage::Error> Replay::ask_runs(const DecodedEntry& entry) const {
   RunPlaces places;
-  for (const storage::IdKey key : state_.lookups(entry, places).keys) {
-    std::vector<storage::IdPlace>& found = places[key];
-    for (const auto& run : state_.ids().runs()) {
-      if (auto asked = run->find(key, found); !asked) {
-        return std::unexpected(std::move(asked.error()));
-      }
-    }
+  const auto keys = state_.lookups(entry, places).keys;
+  const auto found = storage::find_ids(state_.ids().runs(), keys);
+  if (!found) {
+    return std::unexpected(found.error());
   }
+  add_places(keys, *found, places);
   return places;
 }
 

@@ -144,7 +144,7 @@ class FakeDisk final : public Disk {
   void finish_id_read() {
     auto pending = std::move(id_reads.front());
     id_reads.pop_front();
-    pending.done(sim::find_all(pending.runs, pending.keys));
+    pending.done(storage::find_ids(pending.runs, pending.keys));
   }
   void finish_snapshot_read(std::expected<storage::SnapshotData, storage::Error> data) {
     auto pending = std::move(snapshot_reads.front());

@@ -3,8 +3,6 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "tests/sim/memory_id_run.hpp"
-
 namespace weir::broker::test {
 
 raft::Bytes bytes_of(const Request& request) {
@@ -94,7 +92,7 @@ Applied Applying::apply(raft::Entry entry) {
   const auto subject = decoded(entry);
   RunPlaces places;
   const auto keys = state.lookups(*subject, places).keys;
-  add_places(keys, sim::find_all(state.ids().runs(), keys), places);
+  add_places(keys, storage::find_ids(state.ids().runs(), keys).value(), places);
   const auto allowed = state.lookups(*subject, places).entries;
   Applied applied = state.apply(
       subject,

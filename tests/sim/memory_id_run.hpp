@@ -45,16 +45,4 @@ class MemoryIdRun final : public storage::IdRun {
   std::vector<storage::KeyedPlace> ids_;
 };
 
-/// What they hold of these keys.
-[[nodiscard]] inline std::vector<storage::KeyedPlace> find_all(const storage::IdRuns& runs,
-                                                               const std::vector<storage::IdKey>& keys) {
-  std::vector<storage::KeyedPlace> found;
-  for (const storage::IdKey key : keys) {
-    std::vector<storage::IdPlace> places;
-    for (const auto& run : runs) static_cast<void>(run->find(key, places));
-    for (const storage::IdPlace& place : places) found.push_back({key, place});
-  }
-  return found;
-}
-
 }  // namespace weir::sim

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "raft/check.hpp"
-#include "tests/sim/memory_id_run.hpp"
 
 namespace weir::sim {
 
@@ -215,10 +214,9 @@ void SimDiskThread::move_ids(raft::Index up_to, storage::IdsOf ids_of, IdRunsDon
 
 void SimDiskThread::find_ids(storage::IdRuns runs, std::vector<storage::IdKey> keys, PlacesDone done) {
   answer_later<std::vector<storage::KeyedPlace>>(
-      [runs = std::move(runs), keys = std::move(keys),
-       asked = hooks_.asked_runs](SimLogStore&) -> std::expected<std::vector<storage::KeyedPlace>, storage::Error> {
-        auto found = find_all(runs, keys);
-        asked(found.size());
+      [runs = std::move(runs), keys = std::move(keys), asked = hooks_.asked_runs](SimLogStore&) {
+        auto found = storage::find_ids(runs, keys);
+        asked(found ? found->size() : 0);
         return found;
       },
       std::move(done));

@@ -174,6 +174,7 @@ TEST_F(LmdbFaults, AFolderWhoseCreationFailedIsMadeAnew) {
 TEST_F(LmdbFaults, FAULTS42_ADiskThatIsFullToAnyPageKillsNobody) {
   constexpr std::size_t kPageBytes = 4096;
   constexpr std::size_t kDiskPages = 64;
+  constexpr int kNotTried = 77;
   const std::string disk = folder_ / "disk";
   std::filesystem::create_directory(disk);
   const auto try_with = [&disk](std::size_t free_pages) {
@@ -192,8 +193,8 @@ TEST_F(LmdbFaults, FAULTS42_ADiskThatIsFullToAnyPageKillsNobody) {
     const std::string size = "size=" + std::to_string(kDiskPages * kPageBytes);
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("none", disk.c_str(), "tmpfs", 0, size.c_str()) != 0) {
-      std::perror("not tried: no file system of its own");
-      return;
+      std::perror("no file system of its own");
+      _exit(kNotTried);
     }
     int opened = 0;
     for (std::size_t free_pages = 0; free_pages < 16; ++free_pages) {
@@ -203,6 +204,8 @@ TEST_F(LmdbFaults, FAULTS42_ADiskThatIsFullToAnyPageKillsNobody) {
     EXPECT_GT(opened, 4);
     EXPECT_LT(opened, 16);
   });
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kNotTried)
+    GTEST_SKIP() << "this machine does not let a test mount a tmpfs of its own";
   EXPECT_EQ(status, 0) << (WIFSIGNALED(status) ? "ended by signal " + std::to_string(WTERMSIG(status)) : "");
 }
 

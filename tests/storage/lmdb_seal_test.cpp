@@ -11,7 +11,6 @@
 
 #include "storage/log_recovery.hpp"
 #include "storage/scrub.hpp"
-#include "storage/segment_seal.hpp"
 #include "tests/storage/sample.hpp"
 
 namespace weir::storage {
@@ -28,25 +27,14 @@ using testing::SizeIs;
 constexpr std::size_t kEntryBytes = 100'000;
 constexpr std::chrono::seconds kBound{20};
 
-SegmentSeal sample() {
-  return {.head = {0xa1b2c3d4e5f60708, Index{5}, 2, 0x0102030405060708, Term{1}},
-          .last_index = Index{9},
-          .chain = {.sequence = 7, .checksum = 0x1112131415161718},
-          .rows = 3,
-          .used_bytes = 20'480,
-          .first_command = raft::Command::noop,
-          .term_runs = {{Term{2}, Index{5}}, {Term{4}, Index{8}}},
-          .config_entries = {Index{6}}};
-}
-
 TEST(SegmentSeal, IsReadAsItWasWritten) {
-  const auto read = decode_seal(encode_seal(sample()));
+  const auto read = decode_seal(encode_seal(sample_seal()));
   ASSERT_TRUE(read.has_value()) << read.error().text;
-  EXPECT_EQ(*read, sample());
+  EXPECT_EQ(*read, sample_seal());
 }
 
 TEST(SegmentSeal, FAULTS44_OneThatWasCutOrChangedAnywhereIsNone) {
-  const std::string whole = encode_seal(sample());
+  const std::string whole = encode_seal(sample_seal());
   for (std::size_t size = 0; size < whole.size(); ++size)
     ASSERT_FALSE(decode_seal(whole.substr(0, size)).has_value()) << size;
   for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {

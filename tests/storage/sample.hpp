@@ -24,6 +24,7 @@
 
 #include "raft/entry.hpp"
 #include "storage/lmdb_log_store.hpp"
+#include "storage/segment_seal.hpp"
 
 namespace weir::storage {
 
@@ -100,6 +101,18 @@ inline Checkpoint checkpoint_at(std::uint64_t index, std::uint64_t term) {
           .config = founding(),
           .state = raft::Bytes::own(data_for(index, term + 100, 300)),
           .delta = raft::Bytes::own(data_for(index, term + 200, 5'000))};
+}
+
+/// The example of storage/README.md.
+inline SegmentSeal sample_seal() {
+  return {.head = {0xa1b2c3d4e5f60708, raft::Index{5}, 2, 0x0102030405060708, raft::Term{1}},
+          .last_index = raft::Index{9},
+          .chain = {.sequence = 7, .checksum = 0x1112131415161718},
+          .rows = 3,
+          .used_bytes = 20'480,
+          .first_command = raft::Command::noop,
+          .term_runs = {{raft::Term{2}, raft::Index{5}}, {raft::Term{4}, raft::Index{8}}},
+          .config_entries = {raft::Index{6}}};
 }
 
 /// The newest snapshot as it travels; none if there is none.
