@@ -341,7 +341,7 @@ constexpr std::array kRunning{
         "Members compare what they hold every so many log entries; the same on all of them"),
     bytes<[](auto& c) -> auto& { return c.node.dedup_memory_bytes; }>(
         "dedup.memory_bytes", "dedup-memory-bytes",
-        "Memory for ids of events, 16 bytes each; beyond, the older ones go to the disk, and 2.5 bytes each stay"),
+        "Memory for ids of events, 16 bytes each; beyond, the older ones go to the disk, and 3 bytes each stay"),
     toggle<[](auto& c) -> auto& { return c.node.topics_auto_create; }>(
         "topics.auto_create", "topics-auto-create", SettingShape::value, "The first publish creates its topic"),
     count<[](auto& c) -> auto& { return c.node.pending_requests_max; }>(

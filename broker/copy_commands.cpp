@@ -138,8 +138,7 @@ void recover(const std::string& folder, Recover how, const std::function<void(in
     print_new_life(*life);
     say(stderr,
         "recovered: a cluster of one. Start it without the old --peers, then add members that begin empty; the old "
-        "cluster's other "
-        "nodes must never be started again with what they have");
+        "cluster's other nodes must never be started again with what they have");
     return;
   }
   say(stdout, "found: cluster " + life->before.config.cluster_id + " epoch " + life->before.config.epoch + ", " +

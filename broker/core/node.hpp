@@ -53,7 +53,7 @@ struct NodeConfig {
   /// has come to so many: a start applies no more than this again.
   std::size_t checkpoint_bytes = std::size_t{64} << 20U;
   std::size_t checkpoint_delta_bytes = std::size_t{16} << 20U;
-  /// Of the table of ids: beyond, all but the newest go to the disk, and 2.5 bytes for each stay in memory.
+  /// Of the table of ids: beyond, all but the newest go to the disk, and 3 bytes for each stay in memory.
   std::size_t dedup_memory_bytes = std::size_t{256} << 20U;
   /// Followers get so many entries behind the newest checkpoint as entries; one further behind gets a snapshot.
   std::uint64_t log_entries_kept = UINT64_MAX;

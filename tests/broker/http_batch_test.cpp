@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <string>
 
 #include "tests/broker/http_fixture.hpp"
@@ -12,13 +11,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr std::string_view kJson = "Content-Type: application/json\r\n";
-
-std::string member(const std::string& json, const std::string& name) {
-  std::smatch found;
-  return std::regex_search(json, found, std::regex('"' + name + R"re(":"?([^",}\]]*))re")) ? found[1].str() : "";
-}
 
 class HttpBatch : public ::testing::Test {
  protected:

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <future>
+#include <regex>
 #include <utility>
 
 #include "broker/http/request.hpp"
@@ -185,6 +186,11 @@ void TestBroker::wait_for_connections(std::uint64_t count) {
     if (seen.contains(wanted)) return;
   }
   throw std::runtime_error("still not " + std::to_string(count) + " connections: " + seen);
+}
+
+std::string member(const std::string& json, const std::string& name) {
+  std::smatch found;
+  return std::regex_search(json, found, std::regex('"' + name + R"re(":"?([^",}\]]*))re")) ? found[1].str() : "";
 }
 
 std::string Reply::header(std::string_view name) const {

@@ -120,6 +120,11 @@ struct Reply {
   [[nodiscard]] std::string header(std::string_view name) const;
 };
 
+inline constexpr std::string_view kJson = "Content-Type: application/json\r\n";
+
+/// The value of a member that stands once in `json`, without quotes; empty: there is none.
+[[nodiscard]] std::string member(const std::string& json, const std::string& name);
+
 /// A blocking connection that gives up after kPatience.
 class TestClient {
  public:

@@ -18,14 +18,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kJson = "Content-Type: application/json\r\n";
-
-/// The value of a member that stands once, without quotes.
-std::string member(const std::string& json, const std::string& name) {
-  std::smatch found;
-  return std::regex_search(json, found, std::regex('"' + name + R"re(":"?([^",}\]]*))re")) ? found[1].str() : "";
-}
-
 class HttpGroups : public ::testing::Test {
  protected:
   std::string publish(const std::string& topic, const std::string& data) {

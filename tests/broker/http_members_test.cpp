@@ -8,8 +8,6 @@
 namespace weir::broker::http {
 namespace {
 
-constexpr std::string_view kJson = "Content-Type: application/json\r\n";
-
 /// An empty node that was started to join, and waits.
 wire::Hello newcomer(const std::string& name) {
   wire::Hello hello;

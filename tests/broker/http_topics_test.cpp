@@ -13,7 +13,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::string_view kJson = "Content-Type: application/json\r\n";
 constexpr std::string_view kNew = "Content-Type: application/json\r\nIf-None-Match: *\r\n";
 
 TEST(HttpTopics, ArePutChangedShownAndRemoved) {

@@ -16,6 +16,7 @@ using test::FakeRequest;
 using test::FakeSocket;
 using test::Ran;
 using test::run_cli;
+using test::run_cli_at;
 using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -31,9 +32,7 @@ constexpr const char* kEvent =
     R"({"topic":"a/x","offset":1,"position":5,"cursor":"e7.5","id":null,"time":"2026-11-20T22:50:01.123Z","data":1.0})";
 
 Ran group(const FakeBroker& broker, std::vector<std::string> words) {
-  words.insert(words.begin(), "group");
-  words.insert(words.end(), {"--server", broker.endpoint().text()});
-  return run_cli(std::move(words));
+  return run_cli_at(broker.endpoint(), "group", std::move(words));
 }
 
 client::Client client_of(const FakeBroker& broker) {

@@ -13,15 +13,13 @@ using test::FakeAnswer;
 using test::FakeBroker;
 using test::FakeRequest;
 using test::Ran;
-using test::run_cli;
+using test::run_cli_at;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 Ran cluster(const FakeBroker& broker, std::vector<std::string> words) {
-  words.insert(words.begin(), "cluster");
-  words.insert(words.end(), {"--server", broker.endpoint().text()});
-  return run_cli(std::move(words));
+  return run_cli_at(broker.endpoint(), "cluster", std::move(words));
 }
 
 std::string member(const std::string& name, const std::string& role, const client::Endpoint& http, int match) {

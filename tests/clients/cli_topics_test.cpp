@@ -14,7 +14,7 @@ using test::FakeAnswer;
 using test::FakeBroker;
 using test::FakeRequest;
 using test::Ran;
-using test::run_cli;
+using test::run_cli_at;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -26,9 +26,7 @@ constexpr const char* kTopic =
     "\n";
 
 Ran topic(const FakeBroker& broker, std::vector<std::string> words) {
-  words.insert(words.begin(), "topic");
-  words.insert(words.end(), {"--server", broker.endpoint().text()});
-  return run_cli(std::move(words));
+  return run_cli_at(broker.endpoint(), "topic", std::move(words));
 }
 
 FakeAnswer good(const FakeRequest&) {

@@ -20,4 +20,10 @@ Ran run_cli(std::vector<std::string> words) {
   return ran;
 }
 
+Ran run_cli_at(const client::Endpoint& server, const std::string& verb, std::vector<std::string> words) {
+  words.insert(words.begin(), verb);
+  words.insert(words.end(), {"--server", server.text()});
+  return run_cli(std::move(words));
+}
+
 }  // namespace weir::test

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "clients/cpp/endpoint.hpp"
+
 namespace weir::test {
 
 struct Ran {
@@ -14,5 +16,7 @@ struct Ran {
 
 /// `words`: what follows `weir`.
 [[nodiscard]] Ran run_cli(std::vector<std::string> words);
+/// `weir VERB WORDS --server SERVER`.
+[[nodiscard]] Ran run_cli_at(const client::Endpoint& server, const std::string& verb, std::vector<std::string> words);
 
 }  // namespace weir::test

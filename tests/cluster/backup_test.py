@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 from cluster import TIME_FACTOR, Cluster, binary, wait_until
-from workload import Publisher
+from workload import Publisher, publish_numbered
 
 TOPIC = "readings/all"
 BATCH = 500
@@ -29,13 +29,6 @@ def weir(*words, code=0, stdin=subprocess.DEVNULL):
 
 def digest(said, line):
     return next(each for each in said.splitlines() if each.startswith(line)).split("digest ")[1]
-
-
-def metric(broker, name):
-    for line in broker.client.get("/metrics").body.decode().splitlines():
-        if line.startswith(name + " "):
-            return int(float(line.split()[1]))
-    raise AssertionError(f"{broker.name} shows no {name}")
 
 
 def kinds_of_frames(content):
@@ -67,11 +60,7 @@ class Backup(unittest.TestCase):
         return cluster
 
     def publish(self, broker, batches):
-        for _ in range(batches):
-            events = [{"id": f"id-{self.stored + n}", "data": BODY} for n in range(BATCH)]
-            answer = broker.client.publish_lines(TOPIC, events)
-            self.assertEqual((answer.status, answer.json()["stored"]), (201, BATCH), repr(answer))
-            self.stored += BATCH
+        self.stored = publish_numbered(broker, TOPIC, BODY, self.stored, batches, BATCH)
 
     def take(self, broker, path):
         said = weir("backup", path, "--server", broker.http_address, "-o", "json")
@@ -172,7 +161,7 @@ class Backup(unittest.TestCase):
 
         def dropped():
             self.publish(restored.wait_for_leader(), 1)
-            return all(metric(broker, "weir_raft_first_index") > 1 for broker in restored)
+            return all(broker.metric("weir_raft_first_index") > 1 for broker in restored)
 
         wait_until(dropped, 60, "the front of the log is dropped")
         leader = restored.wait_for_leader()
@@ -184,7 +173,7 @@ class Backup(unittest.TestCase):
         restored.brokers.append(added)
         restored.wait_for_position(leader.status()["position"])
         self.assertEqual(added.status()["epoch"], epoch)
-        self.assertGreater(metric(added, "weir_snapshots_installed_total"), 0)
+        self.assertGreater(added.metric("weir_snapshots_installed_total"), 0)
         weir("cluster", "verify", "--server", leader.http_address)
 
     def test_what_is_no_whole_backup_restores_nothing(self):

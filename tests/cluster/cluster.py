@@ -155,6 +155,13 @@ class Broker:
             return None
         return answer.json() if answer.status == 200 else None
 
+    def metric(self, name):
+        """Of /metrics, without labels."""
+        for line in self.client.get("/metrics").body.decode().splitlines():
+            if line.startswith(name + " "):
+                return int(float(line.split()[1]))
+        raise AssertionError(f"{self.name} shows no {name}")
+
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 

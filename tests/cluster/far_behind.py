@@ -15,7 +15,7 @@ import unittest
 
 from broker_client import Unreachable
 from cluster import Cluster, wait_until
-from snapshot_test import bytes_on_disk, metric
+from snapshot_test import bytes_on_disk
 from workload import Publisher
 
 BULK = "bulk/archive"
@@ -41,7 +41,7 @@ class FarBehind:
         away = self.cluster.follower()
         present = self.cluster.others(away)
         self.publish_bulk(present[0], 1)
-        last = metric(away, "weir_raft_last_index")
+        last = away.metric("weir_raft_last_index")
         away.kill()
         began = time.monotonic()
         self.publish_bulk(self.cluster.wait_for_leader(present), self.batches)
@@ -50,7 +50,7 @@ class FarBehind:
 
         def dropped():
             self.publish_bulk(self.cluster.wait_for_leader(present), 8)
-            return all(metric(broker, "weir_raft_first_index") > last for broker in present)
+            return all(broker.metric("weir_raft_first_index") > last for broker in present)
 
         wait_until(dropped, BACK_S, "the others have dropped what it has not got")
         publisher = Publisher([broker.http_port for broker in present], LIVE)
@@ -63,7 +63,7 @@ class FarBehind:
         publisher.stop()
         busy_ms = publisher.longest_gap_ms(since, until)
         self.cluster.wait_for_position(present[0].status()["position"], bound_s=60)
-        self.case.assertEqual(metric(away, "weir_snapshots_installed_total"), 1)
+        self.case.assertEqual(away.metric("weir_snapshots_installed_total"), 1)
         print(f"longest wait of a publisher: {calm_ms:.0f} ms before, {busy_ms:.0f} ms meanwhile", flush=True)
         return busy_ms
 
@@ -90,7 +90,7 @@ def received_bytes(broker):
 
 def installed(broker):
     try:
-        return metric(broker, "weir_snapshots_installed_total") > 0
+        return broker.metric("weir_snapshots_installed_total") > 0
     except Unreachable:
         return False
 

@@ -184,12 +184,6 @@ class IdsOnDisk(unittest.TestCase):
     def batch(self, number):
         return [{"id": f"id-{number}-{n}", "data": f"of {number} {n} " + "x" * 60} for n in range(self.BATCH)]
 
-    def metric(self, broker, name):
-        for line in broker.client.get("/metrics").body.decode().splitlines():
-            if line.startswith(name + " "):
-                return int(float(line.split()[1]))
-        raise AssertionError(f"{broker.name} shows no {name}")
-
     def check_all_known(self, broker):
         for number in range(self.BATCHES):
             answer = broker.client.publish_lines(TOPIC, self.batch(number))
@@ -211,7 +205,7 @@ class IdsOnDisk(unittest.TestCase):
             cluster.wait_for_position(stored)
             for broker in cluster:
                 wait_until(
-                    lambda broker=broker: self.metric(broker, "weir_id_runs_ids") > stored // 2,
+                    lambda broker=broker: broker.metric("weir_id_runs_ids") > stored // 2,
                     30,
                     f"ids of {broker.name} are on its disk",
                 )
@@ -226,7 +220,7 @@ class IdsOnDisk(unittest.TestCase):
             wiped.wipe()
             wiped.start()
             cluster.wait_for_position(stored)
-            wait_until(lambda: self.metric(wiped, "weir_id_runs_ids") > 0, 30, "ids of the new one are on its disk")
+            wait_until(lambda: wiped.metric("weir_id_runs_ids") > 0, 30, "ids of the new one are on its disk")
             self.check_all_known(wiped)
             for broker in cluster:
                 self.assertEqual(broker.status()["position"], stored, "nothing was stored twice")

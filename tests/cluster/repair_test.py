@@ -7,19 +7,13 @@ import unittest
 
 from broker_client import Unreachable
 from cluster import TIME_FACTOR, Cluster, wait_until
+from workload import publish_numbered
 
 TOPIC = "readings/all"
 BATCH = 200
 BODY = "x" * 400
 SEGMENT_BYTES = 256 << 10
 HEALED_BOUND_S = 60
-
-
-def metric(broker, name):
-    for line in broker.client.get("/metrics").body.decode().splitlines():
-        if line.startswith(name + " "):
-            return int(float(line.split()[1]))
-    raise AssertionError(f"{broker.name} shows no {name}")
 
 
 def generation(broker):
@@ -66,11 +60,7 @@ class Repair(unittest.TestCase):
         return cluster
 
     def publish(self, broker, batches):
-        for _ in range(batches):
-            events = [{"id": f"id-{self.stored + n}", "data": BODY} for n in range(BATCH)]
-            answer = broker.client.publish_lines(TOPIC, events)
-            self.assertEqual((answer.status, answer.json()["stored"]), (201, BATCH), repr(answer))
-            self.stored += BATCH
+        self.stored = publish_numbered(broker, TOPIC, BODY, self.stored, batches, BATCH)
 
     def fill(self, cluster):
         """Some files of the log that have rolled and have their seals, and a checkpoint, on every node."""
@@ -161,8 +151,8 @@ class Repair(unittest.TestCase):
         cluster = self.cluster_of(3, "--scrub-bytes-per-s", "100MiB", "--scrub-pause-ms", "50")
         self.fill(cluster)
         broker = cluster.wait_for_leader()
-        wait_until(lambda: metric(broker, "weir_scrub_passes_total") > 0, 30, "a pass over everything")
-        self.assertGreater(metric(broker, "weir_scrub_bytes_total"), SEGMENT_BYTES)
+        wait_until(lambda: broker.metric("weir_scrub_passes_total") > 0, 30, "a pass over everything")
+        self.assertGreater(broker.metric("weir_scrub_bytes_total"), SEGMENT_BYTES)
         path = files(broker, "segment-*.mdb")[0]
         rot(path)
         wait_until(lambda: "DAMAGED" in broker.log_text(), 30, "the leader notices")

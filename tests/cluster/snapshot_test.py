@@ -7,19 +7,13 @@ import os
 import unittest
 
 from cluster import Cluster, wait_until
+from workload import publish_numbered
 
 TOPIC = "readings/all"
 BATCH = 500
 BODY = "x" * 400
 KEPT_BYTES = 1 << 20
 SEGMENT_BYTES = 256 << 10
-
-
-def metric(broker, name):
-    for line in broker.client.get("/metrics").body.decode().splitlines():
-        if line.startswith(name + " "):
-            return int(float(line.split()[1]))
-    raise AssertionError(f"{broker.name} shows no {name}")
 
 
 def bytes_on_disk(path):
@@ -45,11 +39,7 @@ class Snapshot(unittest.TestCase):
         self.stored = 0
 
     def publish(self, broker, batches):
-        for _ in range(batches):
-            events = [{"id": f"id-{self.stored + n}", "data": BODY} for n in range(BATCH)]
-            answer = broker.client.publish_lines(TOPIC, events)
-            self.assertEqual((answer.status, answer.json()["stored"]), (201, BATCH), repr(answer))
-            self.stored += BATCH
+        self.stored = publish_numbered(broker, TOPIC, BODY, self.stored, batches, BATCH)
 
     def first_offset(self, broker):
         return int(broker.client.request("HEAD", f"/v1/events/{TOPIC}").headers["weir-first"])
@@ -59,7 +49,7 @@ class Snapshot(unittest.TestCase):
 
         def dropped():
             self.publish(self.cluster.wait_for_leader(brokers), 1)
-            return all(metric(broker, "weir_raft_first_index") > index for broker in brokers)
+            return all(broker.metric("weir_raft_first_index") > index for broker in brokers)
 
         wait_until(dropped, 60, f"the log begins behind entry {index} on {[broker.name for broker in brokers]}")
 
@@ -95,18 +85,18 @@ class Snapshot(unittest.TestCase):
         present = self.cluster.others(away)
         self.publish(present[0], 1)
         self.cluster.wait_for_position(self.stored)
-        last = metric(away, "weir_raft_last_index")
+        last = away.metric("weir_raft_last_index")
         away.kill()
         self.publish(self.cluster.wait_for_leader(present), 12)
         self.wait_until_dropped(present, last + 1)  # from the next one on it could go on
         away.start()
         self.check_all_serve_the_same()
-        self.assertEqual(metric(away, "weir_snapshots_installed_total"), 1)
+        self.assertEqual(away.metric("weir_snapshots_installed_total"), 1)
         # And once more from its own disk, as it is after a kill.
         away.kill()
         away.start()
         self.check_all_serve_the_same()
-        self.assertEqual(metric(away, "weir_snapshots_installed_total"), 0, "since its last start")
+        self.assertEqual(away.metric("weir_snapshots_installed_total"), 0, "since its last start")
 
     def test_settings_of_topics_and_removals_come_with_a_snapshot(self):
         away = self.cluster.follower()
@@ -114,7 +104,7 @@ class Snapshot(unittest.TestCase):
         lines = [{"id": f"id-{number}", "data": number} for number in range(3)]
         self.assertEqual(present[0].client.publish_lines("gone", lines).status, 201)
         self.cluster.wait_for_position(3)
-        last = metric(away, "weir_raft_last_index")
+        last = away.metric("weir_raft_last_index")
         away.kill()
         client = self.cluster.wait_for_leader(present).client
         settings = {"retention": {"age": "7d", "bytes": "off", "count": None}, "dedup": "12h"}
@@ -130,7 +120,7 @@ class Snapshot(unittest.TestCase):
             return away.client.get("/v1/topics/kept").json().get("settings") == settings
 
         wait_until(is_told, 30, f"{away.name} has the settings")
-        self.assertEqual(metric(away, "weir_snapshots_installed_total"), 1)
+        self.assertEqual(away.metric("weir_snapshots_installed_total"), 1)
         self.assertEqual(away.client.get("/v1/topics/gone").status, 404)
         back = away.client.publish_lines("gone", lines[:1])
         self.assertEqual((back.status, back.json()["results"][0]["offset"]), (201, 3), repr(back))
@@ -157,7 +147,7 @@ class Snapshot(unittest.TestCase):
         self.cluster.wait_for_leader()
         self.check_all_serve_the_same()
         for broker in self.cluster:
-            self.assertGreater(metric(broker, "weir_raft_first_index"), 1)
+            self.assertGreater(broker.metric("weir_raft_first_index"), 1)
 
 
 if __name__ == "__main__":

@@ -108,3 +108,13 @@ def check_stored_once(case, cluster, topic, publisher):
     for event_id, place in publisher.acked.items():
         case.assertEqual(stored.get(event_id), place, f"{event_id} was acknowledged at {place}")
     return events
+
+
+def publish_numbered(broker, topic, body, first, batches, batch):
+    """Events id-`first` and on, in `batches` of `batch`; each must be stored as a new one. Returns the next number."""
+    for _ in range(batches):
+        events = [{"id": f"id-{first + n}", "data": body} for n in range(batch)]
+        answer = broker.client.publish_lines(topic, events)
+        assert (answer.status, answer.json()["stored"]) == (201, batch), repr(answer)
+        first += batch
+    return first
