@@ -127,7 +127,15 @@ class Topics(unittest.TestCase):
     def test_without_auto_create_only_created_topics_take_events(self):
         self.start("--topics-auto-create", "false")
         client = self.cluster.follower().client
-        refused = client.publish("orders", "1", "a")
+        answers = []
+
+        def leader_knows():
+            # 503 until it has applied an entry of its own term.
+            answers.append(client.publish("orders", "1", "a"))
+            return answers[-1].status != 503
+
+        wait_until(leader_knows, 20, "the leader says whether the topic exists")
+        refused = answers[-1]
         self.assertEqual((refused.status, "PUT /v1/topics/orders" in refused.json()["detail"]), (404, True))
         self.assertEqual(put(client, "orders", {}).status, 201)
         for broker in self.cluster:
