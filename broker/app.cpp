@@ -255,6 +255,7 @@ void App::build_node() {
   events.phase = [this](Phase phase, const std::string& why) { on_phase(phase, why); };
   events.damaged = [this](const std::string& why) { damage_ = why; };
   events.notice = [this](const std::string& text) { node_log_.notice(text); };
+  events.unsettled = [this] { asio::post(core_, [this] { node_->settle(); }); };
   auto founding = [this](std::string cluster_id, raft::Entry entry, Disk::WriteDone done) {
     log_.info("founding the cluster", {{"cluster", cluster_id}});
     disk_->found(std::move(cluster_id), std::move(entry), std::move(done));

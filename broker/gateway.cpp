@@ -14,11 +14,8 @@ namespace asio = boost::asio;
 
 Gateway::Gateway(asio::any_io_executor core, Node& node) : core_(std::move(core)), node_(node) {}
 
-asio::awaitable<wire::Outcome> Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms) {
-  return hop_and_wait<wire::Outcome>(core_,
-                                     [&node = node_, request = std::move(request), timeout_ms](auto done) mutable {
-                                       node.publish(std::move(request), timeout_ms, std::move(done));
-                                     });
+std::shared_ptr<PublishLane> Gateway::lane(asio::any_io_executor net) {
+  return std::make_shared<PublishLane>(std::move(net), core_, node_);
 }
 
 asio::awaitable<wire::Outcome> Gateway::claim(wire::Claim claim, std::uint32_t timeout_ms) {
@@ -39,32 +36,16 @@ asio::awaitable<wire::Outcome> Gateway::change_group(wire::GroupChange change, s
   });
 }
 
-namespace {
-
-using Done = std::move_only_function<void(wire::Outcome)>;
-
-/// `done`, but on `reply_on`.
-Done posted(asio::any_io_executor reply_on, Done done) {
-  return [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
-    asio::post(reply_on,
-               [done = std::move(done), outcome = std::move(outcome)]() mutable { done(std::move(outcome)); });
-  };
-}
-
-}  // namespace
-
-void Gateway::publish(raft::Bytes request, std::uint32_t timeout_ms, asio::any_io_executor reply_on, Done done) {
-  asio::post(core_, [&node = node_, request = std::move(request), timeout_ms,
-                     done = posted(std::move(reply_on), std::move(done))]() mutable {
-    node.publish(std::move(request), timeout_ms, std::move(done));
-  });
-}
-
 void Gateway::change_group(wire::GroupChange change, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
-                           Done done) {
-  asio::post(core_, [&node = node_, change = std::move(change), timeout_ms,
-                     done = posted(std::move(reply_on), std::move(done))]() mutable {
-    node.change_group(std::move(change), timeout_ms, std::move(done));
+                           std::move_only_function<void(wire::Outcome)> done) {
+  asio::post(core_, [&node = node_, change = std::move(change), timeout_ms, reply_on = std::move(reply_on),
+                     done = std::move(done)]() mutable {
+    node.change_group(std::move(change), timeout_ms,
+                      [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
+                        asio::post(reply_on, [done = std::move(done), outcome = std::move(outcome)]() mutable {
+                          done(std::move(outcome));
+                        });
+                      });
   });
 }
 
@@ -118,6 +99,48 @@ asio::awaitable<Gateway::Woken> Gateway::wait(std::shared_ptr<const Selector> se
     if (wait->waiter) node.cancel(*std::exchange(wait->waiter, std::nullopt));
   });
   co_return Woken::timeout;
+}
+
+void Gateway::read(std::shared_ptr<const Selector> selector, ReadState from, ReadLimits limits,
+                   asio::any_io_executor reply_on,
+                   std::move_only_function<void(std::expected<ReadBatch, ReadError>)> done) {
+  asio::post(core_, [&node = node_, selector = std::move(selector), from, limits, reply_on = std::move(reply_on),
+                     done = std::move(done)]() mutable {
+    node.read(
+        *selector, from, limits,
+        [reply_on = std::move(reply_on), done = std::move(done)](std::expected<ReadBatch, ReadError> batch) mutable {
+          asio::post(reply_on,
+                     [done = std::move(done), batch = std::move(batch)]() mutable { done(std::move(batch)); });
+        });
+  });
+}
+
+struct Gateway::Watch::State {
+  asio::any_io_executor core;
+  Node& node;
+  std::move_only_function<void()> woken;  ///< the reader's; empty once it has run or is not wanted any more
+  std::optional<WaiterId> waiter;         ///< core strand
+};
+
+Gateway::Watch::~Watch() {
+  if (!state_ || !std::exchange(state_->woken, nullptr)) return;
+  asio::post(state_->core, [state = state_] {
+    if (state->waiter) state->node.cancel(*std::exchange(state->waiter, std::nullopt));
+  });
+}
+
+Gateway::Watch Gateway::watch(std::shared_ptr<const Selector> selector, raft::Position after,
+                              asio::any_io_executor reply_on, std::move_only_function<void()> woken) {
+  auto state = std::make_shared<Watch::State>(core_, node_, std::move(woken), std::nullopt);
+  asio::post(core_, [state, selector = std::move(selector), after, reply_on = std::move(reply_on)] {
+    state->waiter = state->node.wait(*selector, after, [state, reply_on] {
+      state->waiter.reset();
+      asio::post(reply_on, [state] {
+        if (auto wanted = std::exchange(state->woken, nullptr)) wanted();
+      });
+    });
+  });
+  return Watch(std::move(state));
 }
 
 asio::awaitable<bool> Gateway::wait_applied(raft::Position position, std::uint32_t timeout_ms) {

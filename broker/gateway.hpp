@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "broker/core/node.hpp"
+#include "broker/publish_lane.hpp"
 
 namespace weir::broker {
 
@@ -21,14 +22,14 @@ class Gateway {
  public:
   Gateway(boost::asio::any_io_executor core, Node& node);
 
+  /// For the publishes of one net thread.
+  [[nodiscard]] std::shared_ptr<PublishLane> lane(boost::asio::any_io_executor net);
+
   // Parameters by value: the coroutine may outlive the caller's frame.
-  boost::asio::awaitable<wire::Outcome> publish(raft::Bytes request, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> claim(wire::Claim claim, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> change_topic(wire::TopicChange change, std::uint32_t timeout_ms);
   boost::asio::awaitable<wire::Outcome> change_group(wire::GroupChange change, std::uint32_t timeout_ms);
   /// For pipelined writers (WebSocket): no coroutine per request. `done` runs on `reply_on`.
-  void publish(raft::Bytes request, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
-               std::move_only_function<void(wire::Outcome)> done);
   void change_group(wire::GroupChange change, std::uint32_t timeout_ms, boost::asio::any_io_executor reply_on,
                     std::move_only_function<void(wire::Outcome)> done);
 
@@ -36,11 +37,34 @@ class Gateway {
                                                                           From from);
   boost::asio::awaitable<std::expected<ReadBatch, ReadError>> read(std::shared_ptr<const Selector> selector,
                                                                    ReadState from, ReadLimits limits);
+  /// For readers that share what they read (http/tail.hpp): no coroutine. `done` runs on `reply_on`.
+  void read(std::shared_ptr<const Selector> selector, ReadState from, ReadLimits limits,
+            boost::asio::any_io_executor reply_on,
+            std::move_only_function<void(std::expected<ReadBatch, ReadError>)> done);
   enum class Woken : std::uint8_t { event = 1, timeout = 2 };
   /// Until an event that matches exists after `after`, or `timeout` passed. Supports per-operation cancellation
   /// (terminal): a cancelled wait leaves nothing behind on the node.
   boost::asio::awaitable<Woken> wait(std::shared_ptr<const Selector> selector, raft::Position after,
                                      std::chrono::milliseconds timeout);
+  /// A wait without a coroutine; dropping it ends it, and leaves nothing behind on the node.
+  class Watch {
+   public:
+    Watch(Watch&& other) noexcept = default;
+    Watch& operator=(Watch&&) = delete;
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    ~Watch();
+
+   private:
+    friend class Gateway;
+    struct State;
+    explicit Watch(std::shared_ptr<State> state) : state_(std::move(state)) {}
+    std::shared_ptr<State> state_;
+  };
+  /// `woken` runs on `reply_on`, once, when an event that matches exists after `after`. The watch is used and dropped
+  /// there too.
+  [[nodiscard]] Watch watch(std::shared_ptr<const Selector> selector, raft::Position after,
+                            boost::asio::any_io_executor reply_on, std::move_only_function<void()> woken);
   boost::asio::awaitable<bool> wait_applied(raft::Position position, std::uint32_t timeout_ms);
   boost::asio::awaitable<bool> barrier(std::uint32_t timeout_ms);
   boost::asio::awaitable<std::expected<std::optional<wire::Claimed>, ReadError>> find_id(wire::Claim id);

@@ -20,8 +20,8 @@ constexpr unsigned kOrdinalBits = 17;
 constexpr std::uint64_t kOrdinalLimit = std::uint64_t{1} << kOrdinalBits;
 constexpr std::uint64_t kIndexLimit = std::uint64_t{1} << 46U;
 constexpr std::uint64_t kElsewhere = std::uint64_t{1} << 63U;
-/// No place: the log begins at index 1.
-constexpr std::uint64_t kEmpty = 0;
+/// No id. One whose fingerprint this would be has the next.
+constexpr std::uint32_t kEmpty = 0;
 
 /// 12 bytes: all that is kept of an id. The fingerprint, with the shard, is 42 bits of its hash: among 100 million ids
 /// one look-up in 40,000 of a new id finds a candidate that the log then turns down.
@@ -33,20 +33,28 @@ class Shard {
     ++size_;
   }
 
-  /// Calls `found` with every place of this fingerprint, in order of insertion; stops when it returns false.
+  /// Calls `found` with every place of this fingerprint, in order of insertion; stops when it returns false. An id that
+  /// is not here costs a look at fingerprints alone.
   template <class Found>
   void each(std::uint32_t fingerprint, Found found) const {
-    for (std::size_t at = home(fingerprint); at < places_.size() && places_[at] != kEmpty; ++at)
+    for (std::size_t at = home(fingerprint); at < fingerprints_.size() && fingerprints_[at] != kEmpty; ++at)
       if (fingerprints_[at] == fingerprint && !found(places_[at])) return;
+  }
+  /// What stands where a look-up of this fingerprint begins.
+  [[nodiscard]] std::uint32_t first_of(std::uint32_t fingerprint) const {
+    return fingerprints_.empty() ? kEmpty : fingerprints_[home(fingerprint)];
   }
 
   /// Takes out every place for which `unwanted` is true; how many. The order of the others stays.
   template <class Unwanted>
   std::size_t remove(Unwanted unwanted) {
-    const auto goes = [&](std::uint64_t place) { return place != kEmpty && unwanted(place); };
-    const auto count = static_cast<std::size_t>(std::ranges::count_if(places_, goes));
+    std::size_t count = 0;
+    for (std::size_t at = 0; at < fingerprints_.size(); ++at) {
+      if (fingerprints_[at] == kEmpty || !unwanted(places_[at])) continue;
+      fingerprints_[at] = kEmpty;
+      ++count;
+    }
     if (count == 0) return 0;
-    std::ranges::replace_if(places_, goes, kEmpty);
     size_ -= count;
     homes_ = std::max(kFirstHomes, size_ * kLoadDenominator / kLoadNumerator);
     rebuild();
@@ -70,8 +78,8 @@ class Shard {
   }
   bool put(std::uint32_t fingerprint, std::uint64_t place) {
     std::size_t at = home(fingerprint);
-    while (at < places_.size() && places_[at] != kEmpty) ++at;
-    if (at >= places_.size()) return false;
+    while (at < fingerprints_.size() && fingerprints_[at] != kEmpty) ++at;
+    if (at >= fingerprints_.size()) return false;
     places_[at] = place;
     fingerprints_[at] = fingerprint;
     return true;
@@ -83,11 +91,11 @@ class Shard {
     bool all_in = false;
     while (!all_in) {
       homes_ = std::max(kFirstHomes, homes_ + homes_ / 4);
-      places_.assign(homes_ + kTail, kEmpty);
-      fingerprints_.assign(homes_ + kTail, 0);
+      places_.assign(homes_ + kTail, 0);
+      fingerprints_.assign(homes_ + kTail, kEmpty);
       all_in = true;
       for (std::size_t at = 0; at < places.size() && all_in; ++at)
-        if (places[at] != kEmpty) all_in = put(fingerprints[at], places[at]);
+        if (fingerprints[at] != kEmpty) all_in = put(fingerprints[at], places[at]);
     }
   }
 
@@ -107,11 +115,12 @@ struct DedupIndex::Table {
   raft::Index forgotten_before;
   std::size_t to_sweep = 0;    ///< shards that may hold something from before forgotten_before,
   std::size_t next_shard = 0;  ///< beginning with this one, round and round
+  std::uint32_t seen = 0;      ///< what prefetch() looked at, of no other use: so that it does look
 
   // Of the two halves of the hash: every bit of it is as good as the next.
   [[nodiscard]] static std::size_t shard_of(IdHash hash) { return key_of(hash).value >> 32U; }
   [[nodiscard]] static std::uint32_t fingerprint_of(IdHash hash) {
-    return static_cast<std::uint32_t>(key_of(hash).value);
+    return std::max(static_cast<std::uint32_t>(key_of(hash).value), kEmpty + 1);
   }
   [[nodiscard]] bool is_in_runs(raft::Index index) const {
     return !runs.empty() && index >= runs.front()->first_index() && index <= runs.back()->last_index();
@@ -192,6 +201,13 @@ std::vector<IdPlace> DedupIndex::find(IdHash hash) const {
     return true;
   });
   return places;
+}
+
+// Loads: a prefetch instruction is given up where its page is not at hand either, and mostly it is not.
+void DedupIndex::prefetch(std::span<const IdHash> hashes) const {
+  std::uint32_t seen = 0;
+  for (const IdHash hash : hashes) seen ^= table_->shards[Table::shard_of(hash)].first_of(Table::fingerprint_of(hash));
+  table_->seen = seen;
 }
 
 bool DedupIndex::may_contain(IdHash hash) const {

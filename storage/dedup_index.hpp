@@ -48,6 +48,9 @@ class DedupIndex {
   /// Those in the table, in order of insertion; nearly always none or one.
   [[nodiscard]] std::vector<IdPlace> find(IdHash hash) const;
   [[nodiscard]] bool may_contain(IdHash hash) const;
+  /// Asks memory for what may_contain, find and insert will look at. The table is larger than the processor's caches,
+  /// and many at a time are hardly slower than one.
+  void prefetch(std::span<const IdHash> hashes) const;
   /// With those in runs, and those that are yet to be swept from the table, or in both.
   [[nodiscard]] std::uint64_t size_with_runs() const;
   // --- of the table; with those that are yet to be swept

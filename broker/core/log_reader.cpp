@@ -17,15 +17,6 @@ constexpr std::size_t kSelectorsMax = 4096;
 /// A reader that misses the cache reads ahead this far.
 constexpr std::size_t kReadAheadBytes = std::size_t{1} << 20U;
 
-[[nodiscard]] std::string key_of(const Selector& selector) {
-  std::string key;
-  for (const auto& pattern : selector.patterns) {
-    key += pattern.text();
-    key += ' ';
-  }
-  return key;
-}
-
 }  // namespace
 
 /// One read under way: rows are taken one after the other until a limit or the end is reached.
@@ -220,7 +211,7 @@ const std::vector<raft::TopicId>& LogReader::matching(const Selector& selector) 
   if (matching_.size() >= kSelectorsMax) {
     matching_.clear();
   }
-  Matching& matching = matching_[key_of(selector)];
+  Matching& matching = matching_[selector.text()];
   for (; matching.topics_seen < state_.topic_count(); ++matching.topics_seen) {
     const raft::TopicId topic{matching.topics_seen};
     if (selector.matches(state_.topic_name(topic))) {

@@ -18,6 +18,9 @@ void Node::start() {
 void Node::tick() {
   impl_->tick();
 }
+void Node::settle() {
+  impl_->settle_due();
+}
 void Node::stop_damaged(const std::string& why) {
   impl_->stop_damaged(why);
 }

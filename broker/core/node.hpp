@@ -77,6 +77,9 @@ struct NodeEvents {
   std::function<void(Phase, const std::string&)> phase;
   /// A line worth logging about a peer (wiped, other members, ...).
   std::function<void(const std::string&)> notice;
+  /// A write was taken and waits: call Node::settle() soon, but not from here. Writes that come until then share its
+  /// entry, and its flush. Not set: every write is handed over at once.
+  std::function<void()> unsettled = {};
 };
 
 using WaiterId = std::uint64_t;
@@ -96,6 +99,8 @@ class Node {
   void start();
   /// Every tick_ms.
   void tick();
+  /// After NodeEvents::unsettled; any other time does no harm.
+  void settle();
   /// Refuses new writes, hands leadership over, answers what is pending; `done` when nothing is pending, at the latest
   /// after timeout_ms.
   void drain(std::uint32_t timeout_ms, std::move_only_function<void()> done);

@@ -39,6 +39,7 @@ class Node::Impl {
   // --- life (node_life.cpp)
   void start();
   void tick();
+  void settle_due();
   void drain(std::uint32_t timeout_ms, std::move_only_function<void()> done);
   void stop_damaged(const std::string& why) { fail({.code = storage::Errc::damaged, .text = why}); }
 
@@ -195,6 +196,8 @@ class Node::Impl {
   void tick_drain();
   /// Does all duties: Raft's outputs, then a new entry if writes wait, until nothing is left to do.
   void settle();
+  /// What clients want of the log may wait until those who are ready with them have been heard.
+  void settle_soon();
 
   void on_event(const raft::Event& event);
   void on_role(const raft::RoleChanged& changed);
@@ -301,7 +304,8 @@ class Node::Impl {
   raft::Index retain_proposed_;  ///< the latest RETAIN entry of this leader; nothing new before it is applied
   std::size_t pending_bytes_ = 0;
   bool settling_ = false;
-  bool unsettled_ = false;  ///< settle() was called from within itself: once more
+  bool unsettled_ = false;      ///< settle() was called from within itself: once more
+  bool settle_is_due_ = false;  ///< NodeEvents::unsettled was told
   Counters counters_;
   /// Lives as long as this object; callbacks that may come later hold it weakly.
   std::shared_ptr<Impl*> alive_;

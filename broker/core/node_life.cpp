@@ -280,6 +280,19 @@ void Node::Impl::settle() {
   settling_ = false;
 }
 
+void Node::Impl::settle_soon() {
+  if (!events_.unsettled) {
+    settle();
+  } else if (!std::exchange(settle_is_due_, true)) {
+    events_.unsettled();
+  }
+}
+
+void Node::Impl::settle_due() {
+  settle_is_due_ = false;
+  settle();
+}
+
 void Node::Impl::ask_barriers() {
   if (const auto context = barriers_.empty() ? std::nullopt : barriers_.ask(clock_.steady_us())) {
     replica_->read_index(*context);

@@ -52,7 +52,7 @@ void Node::Impl::accept(WriteRequest request, Origin origin, std::uint32_t timeo
     done(std::move(outcome));
   };
   submit(std::move(job));
-  settle();
+  settle_soon();
 }
 
 std::optional<wire::Refused> Node::Impl::admit(std::size_t bytes) const {

@@ -1,6 +1,7 @@
 #include "broker/core/publish_pass.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -58,6 +59,7 @@ std::expected<std::vector<StateMachine::PublishPass::Finding>, wire::Refused> St
   std::vector<Finding> findings;
   findings.reserve(request.event_count);
   siblings_.begin(request.event_count);
+  state_.ids_.prefetch(std::span(hashes_).subspan(request.first_event, request.event_count));
   for (std::uint32_t i = 0; i < request.event_count; ++i) {
     auto finding = check_id(request, request.first_event + i);
     if (!finding && raft::is_mutated(raft::Mutant::batch_in_part) && !findings.empty()) {

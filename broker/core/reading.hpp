@@ -21,6 +21,8 @@ struct Selector {
   [[nodiscard]] bool matches(std::string_view topic) const;
   /// The one topic it names, if that is all it can match.
   [[nodiscard]] std::optional<std::string_view> single_topic() const;
+  /// The patterns, a space behind each: the same for the same selector.
+  [[nodiscard]] std::string text() const;
 };
 
 /// `from=` (API §4).
@@ -54,6 +56,8 @@ struct ReadState {
   raft::Offset offset_floor;
   std::uint64_t time_floor_ms = 0;
   raft::Position gap_told;  ///< what retention took up to here is known to the reader, or was not asked for
+
+  friend bool operator==(const ReadState&, const ReadState&) = default;
 };
 
 enum class StartError : std::uint8_t {
@@ -76,6 +80,8 @@ struct ReadStart {
 struct ReadLimits {
   std::size_t events_max = 1000;
   std::size_t bytes_max = std::size_t{1} << 20U;  ///< of bodies; at least one event is always given
+
+  friend bool operator==(const ReadLimits&, const ReadLimits&) = default;
 };
 
 /// One event, readable as long as this is held. `view()` decodes.

@@ -1,6 +1,7 @@
 #include "broker/core/state_machine.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "broker/core/publish_pass.hpp"
@@ -9,6 +10,10 @@
 
 namespace weir::broker {
 namespace {
+
+/// Ids that memory is asked for at a time: as many as it works on at once, few enough that they are still there when
+/// their turn comes.
+constexpr std::size_t kPrefetched = 32;
 
 [[nodiscard]] storage::IdHash hash_of(std::string_view topic, std::string_view source, std::string_view id) {
   const wire::Hash128 hash = wire::id_hash(topic, source, id);
@@ -111,6 +116,9 @@ Lookups StateMachine::lookups(const DecodedEntry& entry, const RunPlaces& places
   if (const auto* events = entry.publish()) {
     const auto hashes = id_hashes(*events);
     for (std::uint32_t i = 0; i < events->event_count(); ++i) {
+      if (i % kPrefetched == 0) {
+        ids_.prefetch(std::span(hashes).subspan(i, std::min(kPrefetched, hashes.size() - i)));
+      }
       if (!events->id(i).empty()) {
         look_up(hashes[i], events->topics()[events->topic_number(i)], now_ms, places, lookups);
       }

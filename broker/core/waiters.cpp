@@ -16,6 +16,15 @@ std::optional<std::string_view> Selector::single_topic() const {
   return std::nullopt;
 }
 
+std::string Selector::text() const {
+  std::string text;
+  for (const Pattern& pattern : patterns) {
+    text += pattern.text();
+    text += ' ';
+  }
+  return text;
+}
+
 std::uint64_t Waiters::add(Selector selector, Wake wake) {
   waiters_.emplace(++last_, Waiter{.selector = std::move(selector), .wake = std::move(wake)});
   return last_;

@@ -103,7 +103,7 @@ Answer batch_route(std::shared_ptr<Shard> shard, SharedRequest request) {
   if (batch->lone_commit) {
     outcome = co_await shard->gateway().change_group(*batch->lone_commit, batch->timeout_ms);
   } else {
-    outcome = co_await shard->gateway().publish(std::move(batch->bytes), batch->timeout_ms);
+    outcome = co_await shard->lane().publish(std::move(batch->bytes), batch->timeout_ms);
   }
   // The first publish of a node's life may have waited for the cluster to be founded: the epoch is known only now.
   const auto status = co_await shard->status();

@@ -42,11 +42,10 @@ Answer publish_route(std::shared_ptr<Shard> shard, SharedRequest request, std::s
   if (!publish) co_return to_response(publish.error());
   if (publish->ack == Ack::none) {
     // Nobody waits for the outcome: that is what ack=none asks for.
-    shard->gateway().publish(std::move(publish->bytes), publish->timeout_ms, shard->net().get_executor(),
-                             [](const wire::Outcome&) {});
+    shard->lane().publish(std::move(publish->bytes), publish->timeout_ms, [](const wire::Outcome&) {});
     co_return accepted(*status);
   }
-  const wire::Outcome outcome = co_await shard->gateway().publish(std::move(publish->bytes), publish->timeout_ms);
+  const wire::Outcome outcome = co_await shard->lane().publish(std::move(publish->bytes), publish->timeout_ms);
   shard->metrics().publish_took(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
   // The first publish of a node's life may have waited for the cluster to be founded: the epoch is known only now.
   auto after = status;

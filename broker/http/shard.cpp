@@ -24,7 +24,7 @@ std::chrono::milliseconds tick_interval(const HttpLimits& limits) {
 }  // namespace
 
 Shard::Shard(asio::io_context& net, std::shared_ptr<ServerState> server)
-    : net_(net), server_(std::move(server)), ticker_(net) {}
+    : net_(net), server_(std::move(server)), lane_(gateway().lane(net.get_executor())), ticker_(net) {}
 
 void Shard::add(Client* client) {
   clients_.insert(client);
@@ -49,6 +49,21 @@ void Shard::arm() {
     self->ticking_ = false;
     if (!self->clients_.empty()) self->arm();
   });
+}
+
+std::shared_ptr<Tail> Shard::tail(const std::shared_ptr<const Selector>& selector) {
+  constexpr std::size_t kTailsMin = 64;
+  if (tails_.size() >= tails_max_) {
+    std::erase_if(tails_, [](const auto& one) { return one.second.expired(); });
+    tails_max_ = kTailsMin + 2 * tails_.size();
+  }
+  std::weak_ptr<Tail>& known = tails_[selector->text()];
+  auto tail = known.lock();
+  if (!tail) {
+    tail = std::make_shared<Tail>(gateway(), net_.get_executor(), selector);
+    known = tail;
+  }
+  return tail;
 }
 
 asio::awaitable<std::shared_ptr<const NodeStatus>> Shard::status() {

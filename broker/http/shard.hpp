@@ -9,13 +9,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "broker/gateway.hpp"
 #include "broker/http/access.hpp"
+#include "broker/http/event_texts.hpp"
 #include "broker/http/memory_budget.hpp"
 #include "broker/http/metrics.hpp"
 #include "broker/http/server.hpp"
+#include "broker/http/tail.hpp"
 
 namespace weir::broker::http {
 
@@ -51,11 +54,17 @@ class Shard : public std::enable_shared_from_this<Shard> {
   [[nodiscard]] ServerState& server() { return *server_; }
   [[nodiscard]] const HttpLimits& limits() const { return server_->config.limits; }
   [[nodiscard]] Gateway& gateway() { return server_->gateway; }
+  [[nodiscard]] PublishLane& lane() { return *lane_; }
   [[nodiscard]] HttpMetrics& metrics() { return server_->metrics; }
 
   void add(Client* client);
   /// From the client's destructor.
   void remove(Client* client);
+
+  /// What those who follow these topics share.
+  [[nodiscard]] std::shared_ptr<Tail> tail(const std::shared_ptr<const Selector>& selector);
+
+  [[nodiscard]] EventTexts& event_texts() { return event_texts_; }
 
   /// At most kStatusAgeMax old.
   boost::asio::awaitable<std::shared_ptr<const NodeStatus>> status();
@@ -73,7 +82,11 @@ class Shard : public std::enable_shared_from_this<Shard> {
 
   boost::asio::io_context& net_;
   std::shared_ptr<ServerState> server_;
+  std::shared_ptr<PublishLane> lane_;
   std::unordered_set<Client*> clients_;
+  std::unordered_map<std::string, std::weak_ptr<Tail>> tails_;  ///< by the selector's text
+  std::size_t tails_max_ = 0;                                   ///< then those without readers are forgotten
+  EventTexts event_texts_;
   boost::asio::steady_timer ticker_;
   bool ticking_ = false;
   std::shared_ptr<const NodeStatus> status_;

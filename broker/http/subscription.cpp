@@ -1,5 +1,7 @@
 #include "broker/http/subscription.hpp"
 
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "broker/http/barrier.hpp"
@@ -154,13 +156,48 @@ Subscription::Subscription(std::shared_ptr<Shard> shard, ReadPlan plan, const Re
       applied_(start.last_position) {}
 
 asio::awaitable<std::expected<Step, Problem>> Subscription::next(std::uint64_t events, std::size_t bytes) {
-  auto batch =
-      co_await shard_->gateway().read(delivery_.plan().selector, delivery_.state(), delivery_.limits(events, bytes));
-  if (!batch) co_return std::unexpected(read_problem(batch.error()));
+  auto begin = [this, events, bytes](auto handler) {
+    read(events, bytes, [handler = std::move(handler)](std::expected<Step, Problem> step) mutable {
+      std::move(handler)(std::move(step));
+    });
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(std::expected<Step, Problem>)>(std::move(begin),
+                                                                                                 asio::use_awaitable);
+}
+
+void Subscription::read(std::uint64_t events, std::size_t bytes, StepDone done) {
+  const ReadLimits limits = delivery_.limits(events, bytes);
+  auto taken = [self = shared_from_this(), done = std::move(done)](std::expected<ReadBatch, ReadError> batch) mutable {
+    done(self->take(std::move(batch)));
+  };
+  if (!follows_) {
+    shard_->gateway().read(delivery_.plan().selector, delivery_.state(), limits, shard_->net().get_executor(),
+                           std::move(taken));
+    return;
+  }
+  tail().read(delivery_.state(), limits, [taken = std::move(taken)](const Tail::Result& result) mutable {
+    taken(result ? std::expected<ReadBatch, ReadError>(**result) : std::unexpected(result.error()));
+  });
+}
+
+std::expected<Step, Problem> Subscription::take(std::expected<ReadBatch, ReadError> batch) {
+  if (!batch) return std::unexpected(read_problem(batch.error()));
   applied_ = batch->applied;
-  Step step = delivery_.take(std::move(*batch), wall_clock_ms());
+  const ReadPlan& plan = delivery_.plan();
+  const bool has_end = !std::holds_alternative<std::monostate>(plan.until);
+  follows_ = follows_ || (batch->up_to_date && plan.mode == Mode::stream && !has_end);
+  Step step = delivery_.take(*std::move(batch), wall_clock_ms());
   shard_->metrics().events_delivered.fetch_add(step.events.size(), std::memory_order_relaxed);
-  co_return step;
+  return step;
+}
+
+Tail& Subscription::tail() {
+  if (!tail_) tail_ = shard_->tail(delivery_.plan().selector);
+  return *tail_;
+}
+
+Tail::Waiting Subscription::wait(Tail::Wake wake) {
+  return tail().wait(delivery_.state().after, std::move(wake));
 }
 
 asio::awaitable<void> Subscription::wait(std::chrono::milliseconds timeout) {

@@ -188,7 +188,9 @@ asio::awaitable<void> WebSocket::write_frames(Self self) {
       co_await stream_.async_close(*close_code_, asio::as_tuple(asio::use_awaitable));
       break;
     }
+    writer_waits_ = true;
     co_await to_write_.wait();
+    writer_waits_ = false;
   }
   end();
 }
@@ -215,8 +217,21 @@ asio::awaitable<bool> WebSocket::write_queue(Self /*self*/) {
   co_return !ended_;
 }
 
+/// Past the queue, when nothing is in it and nobody is writing: what a turn produced for this client is one write.
+bool WebSocket::send_now(const Frames& frames) {
+  WsWire& wire = stream_.next_layer();
+  if (!writer_waits_ || !queue_.empty() || client_closed_ || !wire.has_room()) return false;
+  const FramedParts parts(frames);
+  for (const asio::const_buffer part : parts.buffers()) {
+    wire.append({static_cast<const char*>(part.data()), part.size()});
+  }
+  wire.uncork();
+  return true;
+}
+
 void WebSocket::push(Frames frames) {
   if (frames.ends.empty() || ended_) return;
+  if (frames.feed && send_now(frames)) return;
   if (frames.feed) {
     frames.feed->queued_bytes += frames.text.size();
   } else {
@@ -228,8 +243,10 @@ void WebSocket::push(Frames frames) {
 
 void WebSocket::written(const Frames& frames) {
   if (frames.feed) {
+    const std::size_t full = shard_->limits().outbound_bytes_max;
+    const bool was_full = frames.feed->queued_bytes >= full;
     frames.feed->queued_bytes -= frames.text.size();
-    frames.feed->wake.notify();
+    if (was_full) go_on(frames.feed);
     return;
   }
   answer_bytes_ -= frames.text.size();
@@ -306,7 +323,7 @@ std::move_only_function<void(wire::Outcome)> WebSocket::under_way(std::size_t si
 
 void WebSocket::hand_over(raft::Bytes request, std::uint32_t timeout_ms, Answered answered) {
   const std::size_t size = request.size();
-  shard_->gateway().publish(std::move(request), timeout_ms, executor_, under_way(size, std::move(answered)));
+  shard_->lane().publish(std::move(request), timeout_ms, under_way(size, std::move(answered)));
 }
 
 void WebSocket::hand_over(wire::GroupChange change, std::uint32_t timeout_ms, Answered answered) {
@@ -350,19 +367,13 @@ void WebSocket::drain() {
 
 void WebSocket::close(ws::close_code code) {
   if (!close_code_) close_code_ = code;
-  for (const auto& [sid, feed] : feeds_) {
-    feed->stopped = true;
-    feed->wake.notify();
-  }
+  for (const auto& [sid, feed] : feeds_) feed->stop();
   to_write_.notify();
 }
 
 void WebSocket::end() {
   if (std::exchange(ended_, true)) return;
-  for (const auto& [sid, feed] : feeds_) {
-    feed->stopped = true;
-    feed->wake.notify();
-  }
+  for (const auto& [sid, feed] : feeds_) feed->stop();
   stream_.next_layer().close();
   to_write_.notify();
   may_read_.notify();

@@ -1,6 +1,5 @@
 // Subscriptions of one WebSocket: what each client may get next, and how it is written.
 #include <algorithm>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <utility>
 
 #include "broker/http/answers.hpp"
@@ -41,10 +40,10 @@ void WebSocket::handle(WsSubscribe operation) {
                                   " subscriptions"}));
     return;
   }
-  auto feed = std::make_shared<Feed>(operation.sid, executor_);
+  auto feed = std::make_shared<Feed>(operation.sid);
   feed->credit = operation.credit;
   feeds_.emplace(operation.sid, feed);
-  spawn(feed_events(shared_from_this(), std::move(feed), std::move(operation.plan)));
+  spawn(open_feed(shared_from_this(), std::move(feed), std::move(operation.plan)));
 }
 
 void WebSocket::handle(const WsCredit& operation) {
@@ -53,9 +52,9 @@ void WebSocket::handle(const WsCredit& operation) {
     answer(error_frame(std::nullopt, operation.sid, not_found("no subscription has this sid")));
     return;
   }
-  Feed& feed = *found->second;
-  feed.credit = std::min(feed.credit.value_or(0) + operation.count, kNumberEnd);
-  feed.wake.notify();
+  const auto feed = found->second;
+  feed->credit = std::min(feed->credit.value_or(0) + operation.count, kNumberEnd);
+  go_on(feed);
 }
 
 void WebSocket::handle(const WsUnsubscribe& operation) {
@@ -64,59 +63,73 @@ void WebSocket::handle(const WsUnsubscribe& operation) {
     answer(error_frame(std::nullopt, operation.sid, not_found("no subscription has this sid")));
     return;
   }
-  found->second->stopped = true;
-  found->second->wake.notify();
+  found->second->stop();
   feeds_.erase(found);
 }
 
-asio::awaitable<void> WebSocket::feed_events(Self self, std::shared_ptr<Feed> feed, ReadPlan plan) {
+asio::awaitable<void> WebSocket::open_feed(Self /*self*/, std::shared_ptr<Feed> feed, ReadPlan plan) {
   auto opened = co_await Subscription::open(shard_, std::move(plan));
-  if (opened && !feed->stopped) {
-    auto& open = shard_->metrics().subscriptions_open;
-    open.fetch_add(1, std::memory_order_relaxed);
-    answer(subscribed_frame(feed->sid, (*opened)->cursor(), node_name_));
-    if (const auto& gap = (*opened)->delivery().gap_at_start()) {
-      answer(control_frame("gap", feed->sid, gap_members(*gap)));
-    }
-    co_await pump(self, feed, *opened);
-    open.fetch_sub(1, std::memory_order_relaxed);
-  } else if (!opened) {
+  if (feed->stopped || ended_) co_return;
+  if (!opened) {
     answer(error_frame(std::nullopt, feed->sid, opened.error()));
+    remove(feed);
+    co_return;
   }
+  feed->subscription = std::move(*opened);
+  feed->counted.emplace(shard_->metrics().subscriptions_open);
+  answer(subscribed_frame(feed->sid, feed->subscription->cursor(), node_name_));
+  if (const auto& gap = feed->subscription->delivery().gap_at_start()) {
+    answer(control_frame("gap", feed->sid, gap_members(*gap)));
+  }
+  go_on(feed);
+}
+
+void WebSocket::remove(const std::shared_ptr<Feed>& feed) {
+  feed->stop();
   if (const auto found = feeds_.find(feed->sid); found != feeds_.end() && found->second == feed) feeds_.erase(found);
 }
 
-asio::awaitable<void> WebSocket::pump(Self /*self*/, std::shared_ptr<Feed> feed,
-                                      std::shared_ptr<Subscription> subscription) {
-  using asio::experimental::awaitable_operators::operator||;
-  bool was_caught_up = false;
-  while (!feed->stopped && !ended_) {
-    // No credit, no reading: the log is the buffer.
-    if (feed->credit == 0U || feed->queued_bytes >= shard_->limits().outbound_bytes_max) {
-      co_await feed->wake.wait();
-      continue;
-    }
-    const auto [events_max, bytes_max] = read_limits(subprotocol_);
-    auto step = co_await subscription->next(std::min(events_max, feed->credit.value_or(events_max)), bytes_max);
-    if (feed->stopped || ended_) co_return;
-    if (!step) {
-      answer(error_frame(std::nullopt, feed->sid, step.error()));
-      co_return;
-    }
-    if (step->gap) push_control(feed, control_frame("gap", feed->sid, gap_members(*step->gap)));
-    push_events(feed, *subscription, *step);
-    if (feed->credit) *feed->credit -= std::min<std::uint64_t>(*feed->credit, step->events.size());
-    const bool tell = (step->caught_up && !was_caught_up) || step->finished;
-    was_caught_up = step->caught_up;
-    if (tell) {
-      push_control(feed, control_frame(step->finished ? "finished" : "caught-up", feed->sid,
-                                       caught_up_members(subscription->cursor())));
-    }
-    if (step->finished) co_return;
-    if (!step->caught_up) continue;
-    const std::chrono::milliseconds heartbeat(shard_->limits().heartbeat_ms);
-    auto first = subscription->wait(heartbeat) || feed->wake.wait();
-    co_await std::move(first);
+void WebSocket::go_on(const std::shared_ptr<Feed>& feed) {
+  if (feed->stopped || ended_ || feed->reading || !feed->subscription) return;
+  // No credit, no reading: the log is the buffer.
+  if (feed->credit == 0U || feed->queued_bytes >= shard_->limits().outbound_bytes_max) return;
+  feed->waiting.reset();
+  feed->reading = true;
+  const auto [events_max, bytes_max] = read_limits(subprotocol_);
+  feed->subscription->read(std::min(events_max, feed->credit.value_or(events_max)), bytes_max,
+                           [self = shared_from_this(), feed](const std::expected<Step, Problem>& step) {
+                             feed->reading = false;
+                             self->deliver(feed, step);
+                           });
+}
+
+void WebSocket::deliver(const std::shared_ptr<Feed>& feed, const std::expected<Step, Problem>& step) {
+  if (feed->stopped || ended_) return;
+  if (!step) {
+    answer(error_frame(std::nullopt, feed->sid, step.error()));
+    remove(feed);
+    return;
+  }
+  Subscription& subscription = *feed->subscription;
+  if (step->gap) push_control(feed, control_frame("gap", feed->sid, gap_members(*step->gap)));
+  push_events(feed, *step);
+  if (feed->credit) *feed->credit -= std::min<std::uint64_t>(*feed->credit, step->events.size());
+  const bool tell = (step->caught_up && !feed->was_caught_up) || step->finished;
+  feed->was_caught_up = step->caught_up;
+  if (tell) {
+    push_control(feed, control_frame(step->finished ? "finished" : "caught-up", feed->sid,
+                                     caught_up_members(subscription.cursor())));
+  }
+  if (step->finished) {
+    remove(feed);
+  } else if (step->caught_up) {
+    feed->waiting.emplace(subscription.wait([weak = weak_from_this(), weak_feed = std::weak_ptr(feed)] {
+      const auto self = weak.lock();
+      const auto waiter = weak_feed.lock();
+      if (self && waiter) self->go_on(waiter);
+    }));
+  } else {
+    go_on(feed);
   }
 }
 
@@ -135,8 +148,9 @@ void WebSocket::push_control(const std::shared_ptr<Feed>& feed, std::string_view
   push(std::move(frames));
 }
 
-void WebSocket::push_events(const std::shared_ptr<Feed>& feed, const Subscription& subscription, const Step& step) {
+void WebSocket::push_events(const std::shared_ptr<Feed>& feed, const Step& step) {
   if (step.events.empty()) return;
+  const Subscription& subscription = *feed->subscription;
   const ReadPlan& plan = subscription.delivery().plan();
   Frames frames{.feed = feed, .kind = FrameKind::text, .text = {}, .ends = {}};
   if (subprotocol_ == Subprotocol::bin) {
@@ -145,7 +159,11 @@ void WebSocket::push_events(const std::shared_ptr<Feed>& feed, const Subscriptio
   } else {
     const EventShape shape{subscription.epoch(), plan.data, ShowCursor::yes};
     for (const ReadEvent& event : step.events) {
-      append_event_frame(frames.text, feed->sid, event, shape);
+      if (subscription.follows()) {
+        append_event_frame(frames.text, feed->sid, shard_->event_texts().of(event, shape));
+      } else {
+        append_event_frame(frames.text, feed->sid, event, shape);
+      }
       frames.end_frame();
     }
   }

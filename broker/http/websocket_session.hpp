@@ -31,14 +31,36 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace ws = boost::beast::websocket;
 
-/// One subscription: its place in the log, and what it may send.
+/// One more in a count, for as long as this is there.
+class OpenCount {
+ public:
+  explicit OpenCount(HttpMetrics::Count& count) : count_(count) { count_.fetch_add(1, std::memory_order_relaxed); }
+  ~OpenCount() { count_.fetch_sub(1, std::memory_order_relaxed); }
+  OpenCount(const OpenCount&) = delete;
+  OpenCount& operator=(const OpenCount&) = delete;
+
+ private:
+  HttpMetrics::Count& count_;
+};
+
+/// One subscription: its place in the log, and what it may send. It goes on (WebSocket::go_on) when there is more to
+/// read, credit again, or room again.
 struct Feed {
-  Feed(std::uint64_t number, const asio::any_io_executor& executor) : sid(number), wake(executor) {}
+  explicit Feed(std::uint64_t number) : sid(number) {}
+  void stop() {
+    stopped = true;
+    waiting.reset();
+  }
+
   const std::uint64_t sid;
-  std::optional<std::uint64_t> credit;  ///< events it may still send; none: bounded by queued_bytes alone
-  std::size_t queued_bytes = 0;         ///< in the outbound queue
+  std::optional<std::uint64_t> credit;         ///< events it may still send; none: bounded by queued_bytes alone
+  std::size_t queued_bytes = 0;                ///< in the outbound queue
+  std::shared_ptr<Subscription> subscription;  ///< none until it is open
+  std::optional<OpenCount> counted;            ///< as long as it is open
+  std::optional<Tail::Waiting> waiting;        ///< for more events, when it has caught up
+  bool reading = false;
+  bool was_caught_up = false;
   bool stopped = false;
-  Signal wake;  ///< more credit, more room, or stopped
 };
 
 enum class FrameKind : std::uint8_t { text = 1, binary = 2 };
@@ -89,8 +111,7 @@ class WebSocket : public Client, public std::enable_shared_from_this<WebSocket> 
   asio::awaitable<bool> read_message(Self self, beast::flat_buffer& buffer);
   asio::awaitable<void> write_frames(Self self);
   asio::awaitable<bool> write_queue(Self self);
-  asio::awaitable<void> feed_events(Self self, std::shared_ptr<Feed> feed, ReadPlan plan);
-  asio::awaitable<void> pump(Self self, std::shared_ptr<Feed> feed, std::shared_ptr<Subscription> subscription);
+  asio::awaitable<void> open_feed(Self self, std::shared_ptr<Feed> feed, ReadPlan plan);
 
   void handle(std::string_view frame);
   void handle(WsSubscribe operation);
@@ -107,7 +128,12 @@ class WebSocket : public Client, public std::enable_shared_from_this<WebSocket> 
   void subscribe_from_url(const Request& request, const std::string& name);
   void answer(std::string_view frame, FrameKind kind = FrameKind::text);
   void push(Frames frames);
-  void push_events(const std::shared_ptr<Feed>& feed, const Subscription& subscription, const Step& step);
+  [[nodiscard]] bool send_now(const Frames& frames);
+  /// Reads on for this feed, unless it is reading, or may not send.
+  void go_on(const std::shared_ptr<Feed>& feed);
+  void deliver(const std::shared_ptr<Feed>& feed, const std::expected<Step, Problem>& step);
+  void remove(const std::shared_ptr<Feed>& feed);
+  void push_events(const std::shared_ptr<Feed>& feed, const Step& step);
   void push_control(const std::shared_ptr<Feed>& feed, std::string_view frame);
   using Answered = std::move_only_function<void(const wire::Outcome&)>;
   /// A request is handed over; its answer comes back to `answered`.
@@ -137,6 +163,7 @@ class WebSocket : public Client, public std::enable_shared_from_this<WebSocket> 
   std::optional<ws::close_code> close_code_;
   Clock::time_point pinged_at_ = Clock::time_point::min();
   bool ping_due_ = false;
+  bool writer_waits_ = false;  ///< for something to write
   bool ended_ = false;
   bool client_closed_ = false;  ///< its close has come; Beast answers it
   bool discarding_ = false;     ///< no memory was left for a message: what still comes is read and dropped

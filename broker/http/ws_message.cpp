@@ -254,6 +254,12 @@ void append_event_frame(std::string& out, std::uint64_t sid, const ReadEvent& ev
   object.end();
 }
 
+void append_event_frame(std::string& out, std::uint64_t sid, std::string_view event) {
+  JsonObject(out).raw("op", R"("event")").number("sid", sid);
+  out += ',';
+  out += event.substr(1);  // its members, and the brace behind them
+}
+
 std::string control_frame(std::string_view op, std::optional<std::uint64_t> sid, std::string_view members) {
   std::string text;
   JsonObject object(text);

@@ -59,6 +59,8 @@ using WsOperation = std::variant<WsSubscribe, WsCredit, WsPublish, WsCommit, WsB
 
 [[nodiscard]] std::string subscribed_frame(std::uint64_t sid, std::string_view cursor, std::string_view node);
 void append_event_frame(std::string& out, std::uint64_t sid, const ReadEvent& event, const EventShape& shape);
+/// `event`: as append_event_json says it.
+void append_event_frame(std::string& out, std::uint64_t sid, std::string_view event);
 /// `members`: of caught_up_members() and its like.
 [[nodiscard]] std::string control_frame(std::string_view op, std::optional<std::uint64_t> sid,
                                         std::string_view members);

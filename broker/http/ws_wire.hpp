@@ -51,6 +51,9 @@ class WsWire {
   /// Between the two, frames are gathered (up to a bound); uncork() sends them.
   void cork() { state_->corked = true; }
   void uncork();
+  /// A frame as it is, whole, while has_room(); uncork() sends it.
+  void append(std::string_view bytes) { state_->append(bytes); }
+  [[nodiscard]] bool has_room() const { return state_->has_room(); }
   /// Sends this as the last thing the client gets.
   void finish_with(std::string_view bytes);
   void close();

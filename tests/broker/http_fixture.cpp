@@ -118,6 +118,8 @@ TestBroker::TestBroker(HttpLimits limits, Start start)
   config.election_timeout_min_ms = 12;
   config.election_timeout_max_ms = 24;
   config.disk_stall_timeout_ms = 60'000;
+  NodeEvents events;
+  events.unsettled = [this] { asio::post(core_->context, [this] { node_->settle(); }); };
   std::promise<bool> ready;
   on_core([&] {
     node_ = std::make_unique<Node>(
@@ -126,7 +128,7 @@ TestBroker::TestBroker(HttpLimits limits, Start start)
         [this](const std::string& /*cluster_id*/, raft::Entry entry, Disk::WriteDone done) {
           disk_->found(std::move(entry), std::move(done));
         },
-        NodeEvents{});
+        std::move(events));
     node_->start();
     tick();
     if (start == Start::forming) {

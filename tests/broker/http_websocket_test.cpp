@@ -1,8 +1,10 @@
 // WebSockets (API §5; FAULTS 70, 96, 99).
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/broker/http_fixture.hpp"
 
@@ -129,6 +131,65 @@ TEST(WebSocket, CursorsOfAnotherLifeAreRefused) {
   TestWebSocket socket(broker.port());
   socket.send_text(R"({"op":"sub","sid":1,"topic":"a","from":"after:e7.5"})");
   EXPECT_TRUE(socket.next_text().contains(R"("sid":1,"problem":{"type":"urn:weir:problem:epoch-changed")"));
+}
+
+/// The offsets of the next events of this socket, whatever control frames stand between.
+std::vector<std::string> offsets(TestWebSocket& socket, std::size_t count) {
+  std::vector<std::string> found;
+  while (found.size() < count) {
+    const std::string text = socket.next_text();
+    if (!text.contains(R"("op":"event")")) continue;
+    const std::size_t begin = text.find("\"offset\":") + 9;
+    found.push_back(text.substr(begin, text.find(',', begin) - begin));
+  }
+  return found;
+}
+
+TEST(WebSocket, FollowersOfATopicGetEachEventOnceWhoeverComesAndGoes) {
+  const TestBroker broker;
+  std::vector<std::unique_ptr<TestWebSocket>> followers;
+  for (int i = 0; i < 20; ++i) {
+    followers.push_back(std::make_unique<TestWebSocket>(broker.port()));
+    // Some ask for little at a time, some for another selector with the same events.
+    const std::string credit = i % 5 == 1 ? R"(,"credit":4)" : "";
+    const std::string topic = i % 5 == 2 ? "*" : "f";
+    followers.back()->send_text(R"({"op":"sub","sid":)" + std::to_string(i) + R"(,"topic":")" + topic + '"' + credit +
+                                '}');
+    EXPECT_TRUE(followers.back()->next_text().contains("subscribed"));
+  }
+  for (int round = 0; round < 10; ++round) {
+    publish(broker, "f", 3);
+    const std::vector<std::string> expected = {std::to_string(3 * round), std::to_string(3 * round + 1),
+                                               std::to_string(3 * round + 2)};
+    for (std::size_t i = 0; i < followers.size(); ++i) {
+      if (!followers[i]) continue;
+      EXPECT_EQ(offsets(*followers[i], 3), expected) << "follower " << i << ", round " << round;
+      if (i % 5 == 1) followers[i]->send_text(R"({"op":"credit","n":3,"sid":)" + std::to_string(i) + '}');
+    }
+    followers[static_cast<std::size_t>(2 * round)].reset();
+  }
+}
+
+TEST(WebSocket, AFollowerSeesItsOwnSidAndShape) {
+  const TestBroker broker;
+  TestWebSocket plain(broker.port(), "/v1/events/a?from=latest");
+  TestWebSocket base64(broker.port(), "/v1/events/a?from=latest&data=base64");
+  for (TestWebSocket* socket : {&plain, &base64}) {
+    EXPECT_TRUE(socket->next_text().contains("subscribed"));
+    EXPECT_TRUE(socket->next_text().contains("caught-up"));
+  }
+  publish(broker, "a", 1);
+  const std::string as_json = plain.next_text();
+  const std::string as_base64 = base64.next_text();
+  EXPECT_TRUE(as_json.contains(R"("data":0)")) << as_json;
+  EXPECT_TRUE(as_base64.contains(R"("data_base64":"MA==")")) << as_base64;
+  plain.send_text(R"({"op":"sub","sid":77,"topic":"a"})");
+  EXPECT_TRUE(plain.next_text().contains("subscribed"));
+  EXPECT_TRUE(plain.next_text().contains("caught-up"));
+  publish(broker, "a", 1);
+  const std::string both = plain.next_text() + plain.next_text();
+  EXPECT_TRUE(both.contains(R"("sid":0,"topic":"a","offset":1)")) << both;
+  EXPECT_TRUE(both.contains(R"("sid":77,"topic":"a","offset":1)")) << both;
 }
 
 TEST(WebSocket, LongTopicsOfEventsArriveCompleteAndInOrder) {

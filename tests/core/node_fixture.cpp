@@ -93,6 +93,7 @@ void NodeFixture::make(storage::Identity identity, raft::Recovered recovered) {
   NodeEvents events;
   events.damaged = [this](const std::string& why) { damages.push_back(why); };
   events.notice = [this](const std::string& text) { notices.push_back(text); };
+  events.unsettled = unsettled;
   node = std::make_unique<Node>(
       std::move(config), std::move(identity), std::move(recovered), disk, network, clock,
       [this](std::string cluster_id, raft::Entry entry, Disk::WriteDone done) {

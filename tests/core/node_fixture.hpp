@@ -62,6 +62,8 @@ class NodeFixture {
   std::vector<Disk::WriteDone> founding;
   /// Has the last word on how the next node is configured.
   std::function<void(NodeConfig&)> adapt = [](NodeConfig&) {};
+  /// NodeEvents::unsettled of the next node.
+  std::function<void()> unsettled;
   std::unique_ptr<Node> node;
 
  private:

@@ -23,6 +23,25 @@ TEST(Node, AloneLeadsAndStores) {
   EXPECT_EQ(alone.outcomes[place], "0@1");
 }
 
+TEST(Node, WritesThatComeBeforeItIsSettledShareAnEntry) {
+  NodeFixture alone({"n1"});
+  int told = 0;
+  alone.unsettled = [&told] { ++told; };
+  alone.restart();
+  alone.join();
+  alone.lead();
+  const auto last = alone.node->status().last_index;
+  for (const char* id : {"a", "b", "c"}) alone.publish({.events = {{.id = id}}});
+  EXPECT_EQ(told, 1) << "once for all that wait";
+  EXPECT_EQ(alone.node->status().last_index, last);
+  alone.node->settle();
+  EXPECT_EQ(alone.node->status().last_index, last.next());
+  alone.settle();
+  EXPECT_THAT(alone.outcomes, ElementsAre("0@1", "1@2", "2@3"));
+  alone.publish({.events = {{.id = "d"}}});
+  EXPECT_EQ(told, 2) << "and again for what comes later";
+}
+
 TEST(Node, AnswersWhenAMajorityHasTheEntryOnDisk) {
   NodeFixture three;
   three.join();

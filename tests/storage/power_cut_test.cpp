@@ -233,7 +233,8 @@ class PowerCut : public testing::TestWithParam<Kind> {
   void make_step(LmdbLogStore& store, Step& step, std::uint64_t number) {
     constexpr std::uint64_t kLongEnough = 20;
     const bool other = step.before.size() > kLongEnough;
-    if (other && number % 40 == 39) {
+    if (other && number >= next_install_) {
+      next_install_ = number + 35;
       ASSERT_NO_FATAL_FAILURE(install_next(store, step));
     } else if (other && number % 10 == 9) {
       ASSERT_TRUE(store.drop_before(Index{step.before.size() - 5}).has_value());
@@ -285,6 +286,7 @@ class PowerCut : public testing::TestWithParam<Kind> {
   std::size_t images_ = 0;
   std::size_t restored_ = 0;
   std::size_t installs_ = 0;
+  std::uint64_t next_install_ = 35;  ///< or as soon as the log is long enough
 };
 
 TEST_P(PowerCut, FAULTS27_FAULTS46_NothingAcknowledgedIsLostAtAnyMoment) {
