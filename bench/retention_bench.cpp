@@ -14,6 +14,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -243,13 +244,15 @@ void run(const Options& options) {
   SlowReader reader(pinned, options);
   const raft::Bytes data = raft::Bytes::own(std::string(options.entry_bytes, 'e'));
   const std::uint64_t sampled = std::max<std::uint64_t>(1, options.commits() / kDiskSamples);
+  const std::array<Chain*, 3> chains{&bare, &retained, &pinned};
   for (std::uint64_t commit = 0; commit < options.commits(); ++commit) {
-    for (Chain* chain : {&bare, &retained, &pinned}) chain->turn(data);
+    // Another is first each time: nobody always comes behind the same one's flush.
+    for (std::size_t turn = 0; turn < chains.size(); ++turn) chains[(commit + turn) % chains.size()]->turn(data);
     reader.turn(commit);
     if (commit % sampled != 0 && commit + 1 != options.commits()) continue;
-    for (Chain* chain : {&bare, &retained, &pinned}) chain->sample_disk();
+    for (Chain* chain : chains) chain->sample_disk();
   }
-  for (Chain* chain : {&bare, &retained, &pinned}) chain->end();
+  for (Chain* chain : chains) chain->end();
   if (!reader.has_all()) die("the slow reader did not get its snapshot");
 
   std::printf(

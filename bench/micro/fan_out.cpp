@@ -75,7 +75,7 @@ void select_events(benchmark::State& state) {
     broker::http::Delivery delivery(plan_of_topic(), start);
     benchmark::DoNotOptimize(delivery.take(batch, kTimeMs));
   }
-  report(state, events.size(), events.size() * sizeof(ReadEvent));
+  report(state, events.size(), events.size() * kPayloadBytes);
 }
 BENCHMARK(select_events)->Arg(1)->Arg(1000);
 

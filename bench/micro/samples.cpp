@@ -59,7 +59,7 @@ std::vector<broker::ReadEvent> read_events_of(std::size_t count) {
 void report(benchmark::State& state, std::size_t events, std::size_t bytes) {
   const auto turns = static_cast<std::int64_t>(state.iterations());
   state.SetItemsProcessed(turns * static_cast<std::int64_t>(events));
-  state.SetBytesProcessed(turns * static_cast<std::int64_t>(bytes));
+  if (bytes > 0) state.SetBytesProcessed(turns * static_cast<std::int64_t>(bytes));
 }
 
 }  // namespace weir::bench::micro

@@ -35,7 +35,8 @@ inline constexpr std::uint64_t kTimeMs = 1'790'000'000'000;
 /// All events of one entry, as a subscriber of their topic reads them.
 [[nodiscard]] std::vector<broker::ReadEvent> read_events_of(std::size_t count);
 
-/// To be called at the end: one iteration handled so many events, and so many bytes as they are written or read.
+/// To be called at the end: one iteration handled so many events, and so many bytes as they are written or read; 0:
+/// none that would mean something.
 void report(benchmark::State& state, std::size_t events, std::size_t bytes);
 
 }  // namespace weir::bench::micro
