@@ -57,8 +57,10 @@ class Node:
         return time.monotonic() - began
 
     def end(self):
-        self.servers.end([self.process])
-        self.process = None
+        """True: it ended when it was told to, in order; else it had to be killed."""
+        process, self.process = self.process, None
+        self.servers.end([process])
+        return process.returncode == 0
 
     def rss_anon_bytes(self):
         return rss_anon_bytes(self.process.pid)

@@ -66,6 +66,8 @@ def text(result):
         f"{result['fill_events_per_s']:,.0f}/s; files of the log without a seal at the stop: {result['unsealed']}",
         table(result),
     ]
+    if killed := sum(not one["ended_by_itself"] for one in result["starts"]):
+        parts.append(f"{killed} of these starts are behind a node that did not end in time and was killed")
     if again := result.get("again"):
         parts.append(
             f"{again['events']:,} events behind it, {again['duplicates']:,} of them sent before: {again['wrong']:,} answered "

@@ -17,7 +17,8 @@ METRICS = {
 
 def result(events, seconds, rss_anon_of_id=10):
     costs = starts.id_costs(METRICS, 63 * events, events)
-    one = {**costs, "ids": events, "seconds": seconds, "applied_seconds": seconds + 1, "rss_anon": rss_anon_of_id * events}
+    one = {**costs, "ids": events, "seconds": seconds, "applied_seconds": seconds + 1, "rss_anon": rss_anon_of_id * events,
+           "ended_by_itself": True}
     return {
         "machine": "2 × x", "load_average": ["0.1", "2.0"], "events": events, "payload": 16, "durability": "os",
         "fill_events_per_s": 1e6, "unsealed": 0, "starts": [{**one, "cold": True}, {**one, "cold": False}], "again": None,
@@ -42,6 +43,12 @@ class Starts(unittest.TestCase):
         self.assertEqual(verdict["cold page cache: until /readyz is 200, s"], "yes")
         self.assertEqual(verdict["until everything stored is applied, s"], "NO")
         self.assertEqual(verdict["memory then, B an id"], "", "judged from 100 million on")
+
+    def test_a_node_that_had_to_be_killed_is_told(self):
+        killed = result(1000, 1)
+        self.assertNotIn("killed", starts.text(killed))
+        killed["starts"][1]["ended_by_itself"] = False
+        self.assertIn("1 of these starts are behind a node that did not end", starts.text(killed))
 
     def test_memory_is_judged_where_ids_are_all_there_is(self):
         self.assertRegex(starts.text(result(100_000_000, 2.5)), r"memory then, B an id +\| 12.0 \| 3.00 +\| 10.0 .*\| yes +\|")

@@ -53,6 +53,7 @@ class Figures(unittest.TestCase):
         self.assertEqual([one["cold"] for one in result["starts"]], [True, False])
         for one in result["starts"]:
             self.assertGreaterEqual(one["ids"], 20_000)
+            self.assertTrue(one["ended_by_itself"])
             self.assertGreaterEqual(one["applied_seconds"], one["seconds"])
         self.assertEqual((result["again"]["duplicates"], result["again"]["wrong"]), (500, 0))
         self.assertIn("500 of them sent before: 0 answered wrong", printed)
