@@ -6,12 +6,19 @@ import time
 
 from processes import LOOPBACK, free_ports
 
-POLL_S = 0.002
+POLL_S = 0.005
 
 
 def rss_anon_bytes(pid):
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith("RssAnon:"))
+
+
+def cpu_seconds(pid):
+    """User and system, of all its threads so far."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def get(address, path, timeout_s=10):
@@ -64,6 +71,9 @@ class Node:
 
     def rss_anon_bytes(self):
         return rss_anon_bytes(self.process.pid)
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.process.pid)
 
     def metrics(self):
         return metrics(self.address)

@@ -49,6 +49,7 @@ def table(result):
         line(goals.Goal("until everything stored is applied, s", must), [one["applied_seconds"] for one in cold]),
         line(goals.Goal("warm page cache: until /readyz is 200, s", must), [one["seconds"] for one in warm]),
         line(goals.Goal("until everything stored is applied, s", must), [one["applied_seconds"] for one in warm]),
+        line(goals.Goal("processor seconds until then", None), [one["cpu_seconds"] for one in starts]),
         line(goals.Goal("memory then (RssAnon), MiB", None), [one["rss_anon"] / MIB for one in starts]),
         line(memory_goal(result["events"]), [one["rss_anon"] / one["ids"] for one in starts]),
         line(goals.Goal("of it ids: table and filters, B an id", None), [one["memory B/id"] for one in starts]),

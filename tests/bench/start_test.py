@@ -17,7 +17,7 @@ METRICS = {
 
 def result(events, seconds, rss_anon_of_id=10):
     costs = starts.id_costs(METRICS, 63 * events, events)
-    one = {**costs, "ids": events, "seconds": seconds, "applied_seconds": seconds + 1, "rss_anon": rss_anon_of_id * events,
+    one = {**costs, "ids": events, "seconds": seconds, "applied_seconds": seconds + 1, "cpu_seconds": 1.0, "rss_anon": rss_anon_of_id * events,
            "ended_by_itself": True}
     return {
         "machine": "2 × x", "load_average": ["0.1", "2.0"], "events": events, "payload": 16, "durability": "os",
