@@ -64,6 +64,11 @@ class Figures(unittest.TestCase):
         self.assertGreater(one["an idle broker, MiB"], 0.5)
         self.assertGreater(one["an idle subscriber, KiB"], 0.1)
 
+    def test_rows_of_publishing_and_of_reading(self):
+        for row, figure in (("one outstanding, one flush", "p50 ms"), ("catch-up, ndjson", "deliveries/s")):
+            printed, _ = self.take("rows", "--rounds", "1", "--seconds", "0.5", "--warm-up", "0", "--rows", row)
+            self.assertIn(f"| {figure} ", printed)
+
     def test_a_pair_with_old_events_read_beside(self):
         printed, out = self.take(
             "rows", "--rounds", "1", "--seconds", "2", "--warm-up", "0", "--rows", "closed loop", "--old-events", "20000"
