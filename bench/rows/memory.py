@@ -78,5 +78,8 @@ def measure(servers, weir, subscribers):
     nodes = json.loads((servers.folder / "weir" / "dev").read_text())["nodes"]
     time.sleep(SETTLE_S)
     idle = max(rss_anon_bytes(node["pid"]) for node in nodes)
-    each = asyncio.run(bytes_of_subscribers(leader_of(nodes), subscribers))
+    try:
+        each = asyncio.run(bytes_of_subscribers(leader_of(nodes), subscribers))
+    except (OSError, EOFError, asyncio.TimeoutError) as error:
+        raise NotReady(f"subscribers: {error!r}\n{servers.logs()}") from error
     return {"an idle broker, MiB": idle / (1 << 20), "an idle subscriber, KiB": each / (1 << 10)}
