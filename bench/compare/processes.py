@@ -13,7 +13,8 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 READY_BOUND_S = 30
-STOP_BOUND_S = 10
+# `weir dev` gives its nodes 10 s and then kills them: whoever kills it before leaves that to chance.
+STOP_BOUND_S = 20
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 

@@ -43,8 +43,8 @@ class Figures(unittest.TestCase):
         command += ["--out", str(out), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=BOUND_S * TIME_FACTOR, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(running_from(self.folder), [])
-        self.assertEqual(list((self.folder / "data").iterdir()), [], "data was left behind")
+        self.assertEqual(running_from(self.folder), [], done.stderr)
+        self.assertEqual(list((self.folder / "data").iterdir()), [], f"data was left behind: {done.stderr}")
         return done.stdout, out
 
     def test_a_start(self):
