@@ -72,7 +72,7 @@ fuzz: install install-check ## libFuzzer on everything that reads strangers' byt
 	cmake --build --preset fuzz --target weir_fuzz
 	tests/fuzz/run build/fuzz/weir_fuzz $(FUZZ_SECONDS)
 
-bench: install build ## start three brokers and measure them: a short standard set
+bench: install build ## start three brokers and measure them: a short standard set. The hot paths alone: weir_micro, bench/README.md
 	@bench/standard.sh $(release)/weir
 
 install:

@@ -42,6 +42,7 @@ struct Command {
   std::string protocol;
   std::string repeats = "0%";
   bool no_ids = false;
+  bool stored = false;
   bool json = false;
 };
 
@@ -99,6 +100,10 @@ Result<void> complete(Command& command) {
   if (!repeats) return std::unexpected(std::move(repeats.error()));
   options.repeats = *repeats;
   if (options.repeats > 0 && command.no_ids) return failure(errc::bad_argument, "--dup needs ids");
+  if (options.repeats > 0 && options.topics > 1)
+    return failure(errc::bad_argument, "--dup needs one topic: an id sent to another topic is another event's");
+  if (command.stored && options.topic.empty())
+    return failure(errc::bad_argument, "--stored needs --topic, the one that holds the events");
   const bool takes_batches = options.protocol == Protocol::ndjson || options.protocol == Protocol::bin;
   if (options.batch > 1 && !takes_batches) {
     return failure(errc::bad_argument, "--protocol " + command.protocol + " carries one event per request");
@@ -151,7 +156,7 @@ Result<void> run(Command& command) {
   auto durability = find_durability(*targets, command.options.run);
   if (!durability) return std::unexpected(std::move(durability.error()));
   targets->durability = std::move(*durability);
-  if (command.options.work == Work::sub) {
+  if (command.options.work == Work::sub && !command.stored) {
     cli::say(fmt::format("publishing {} events to be read", command.options.events));
     if (auto filled = fill_topic(command.options, *targets); !filled) return filled;
   }
@@ -219,6 +224,14 @@ void add_verb(CLI::App& bench, cli::ExitCode& exit_code, Work work, const std::s
     verb->add_option("--dup", command->repeats, "Share of events that are sent a second time, e.g. 10%")
         ->capture_default_str();
     verb->add_flag("--no-ids", command->no_ids, "Events without ids: no deduplication");
+  }
+  if (work == Work::pub) {
+    verb->add_option("--topics", options.topics, "Requests go to so many topics in turn: TOPIC/0, TOPIC/1 ...")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+  }
+  if (work == Work::sub) {
+    verb->add_flag("--stored", command->stored, "The topic has the events already: nothing is published");
   }
   if (work != Work::pub) {
     verb->add_option("--readers", options.readers, "Reading connections")

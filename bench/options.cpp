@@ -37,11 +37,11 @@ const Target& Targets::leader() const {
 }
 
 std::unique_ptr<PublishProtocol> make_publish_protocol(Protocol protocol, const client::Endpoint& server,
-                                                       const std::string& topic) {
-  if (protocol == Protocol::http) return make_single_publish(server, topic);
-  if (protocol == Protocol::ndjson) return make_ndjson_publish(server, topic);
-  if (protocol == Protocol::bin) return make_bin_publish(server, topic);
-  return make_json_publish(server, topic);
+                                                       std::shared_ptr<Topics> topics) {
+  if (protocol == Protocol::http) return make_single_publish(server, std::move(topics));
+  if (protocol == Protocol::ndjson) return make_ndjson_publish(server, std::move(topics));
+  if (protocol == Protocol::bin) return make_bin_publish(server, std::move(topics));
+  return make_json_publish(server, std::move(topics));
 }
 
 std::unique_ptr<ReadProtocol> make_read_protocol(Protocol protocol, const client::Endpoint& server,

@@ -39,6 +39,7 @@ struct BenchOptions {
   double seconds = 10;       ///< at most: of `sub` it is a bound
   std::uint64_t events = 0;  ///< publish so many and stop; 0: until the time is over. Of `sub`: to be read
   std::string topic;         ///< never empty here
+  std::size_t topics = 1;    ///< more: their names are `topic`/0, `topic`/1 ...; a request goes to one
   std::string run;           ///< 8 hex digits: the beginning of all ids
 };
 

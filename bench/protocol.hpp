@@ -14,6 +14,7 @@
 
 #include "bench/events.hpp"
 #include "bench/options.hpp"
+#include "bench/topics.hpp"
 #include "clients/cpp/endpoint.hpp"
 
 namespace weir::bench {
@@ -60,8 +61,9 @@ class ReadProtocol {
 
 enum class ReadFrom : std::uint8_t { earliest = 1, latest = 2 };
 
+/// `topics` are shared by all connections.
 [[nodiscard]] std::unique_ptr<PublishProtocol> make_publish_protocol(Protocol protocol, const client::Endpoint& server,
-                                                                     const std::string& topic);
+                                                                     std::shared_ptr<Topics> topics);
 /// http and ndjson read the same: a followed ndjson stream.
 [[nodiscard]] std::unique_ptr<ReadProtocol> make_read_protocol(Protocol protocol, const client::Endpoint& server,
                                                                const std::string& topic, ReadFrom from);

@@ -16,14 +16,16 @@ constexpr std::uint64_t kCredit = 65'536;
 
 class BinPublish final : public PublishProtocol {
  public:
-  BinPublish(const client::Endpoint& server, const std::string& topic) : server_(server), topic_(topic) {}
+  BinPublish(const client::Endpoint& server, std::shared_ptr<Topics> topics)
+      : server_(server), topics_(std::move(topics)) {}
 
   [[nodiscard]] std::string opening() const override { return upgrade_request(server_, kSubprotocol); }
   [[nodiscard]] Taken open(std::string_view in) override { return take_upgrade(in); }
   void append(std::string& out, std::uint64_t rid, std::span<const BenchEvent> events) override {
     wire::PublishBuilder builder;
+    const std::string topic = topics_->next();
     for (const BenchEvent& event : events) {
-      builder.add({.topic = topic_, .id = event.id, .content_type = "text/plain", .body = event.body});
+      builder.add({.topic = topic, .id = event.id, .content_type = "text/plain", .body = event.body});
     }
     sizes_[rid] = events.size();
     message_.clear();
@@ -36,7 +38,7 @@ class BinPublish final : public PublishProtocol {
 
  private:
   client::Endpoint server_;
-  std::string topic_;
+  std::shared_ptr<Topics> topics_;
   std::string message_;
   std::unordered_map<std::uint64_t, std::size_t> sizes_;  // of requests without an answer; at most outstanding_max()
 };
@@ -109,8 +111,8 @@ Taken BinRead::take(std::string_view in, const Heard& heard, std::string& reply)
 
 }  // namespace
 
-std::unique_ptr<PublishProtocol> make_bin_publish(const client::Endpoint& server, const std::string& topic) {
-  return std::make_unique<BinPublish>(server, topic);
+std::unique_ptr<PublishProtocol> make_bin_publish(const client::Endpoint& server, std::shared_ptr<Topics> topics) {
+  return std::make_unique<BinPublish>(server, std::move(topics));
 }
 
 std::unique_ptr<ReadProtocol> make_bin_read(const client::Endpoint& server, const std::string& topic, ReadFrom from) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <deque>
+#include <utility>
 
 #include "bench/http_text.hpp"
 #include "bench/protocols.hpp"
@@ -12,8 +13,8 @@ namespace {
 /// The two ways to publish over HTTP share how answers are read.
 class HttpPublish : public PublishProtocol {
  public:
-  HttpPublish(const client::Endpoint& server, const std::string& topic)
-      : target_(client::events_target(topic)), host_(server.text()) {}
+  HttpPublish(const client::Endpoint& server, std::shared_ptr<Topics> topics)
+      : topics_(std::move(topics)), host_(server.text()) {}
 
   [[nodiscard]] std::string opening() const override { return {}; }
   [[nodiscard]] Taken open(std::string_view /*in*/) override { return 0; }
@@ -28,7 +29,7 @@ class HttpPublish : public PublishProtocol {
  private:
   [[nodiscard]] virtual Answer answer_of(unsigned status, std::string_view body) const = 0;
 
-  std::string target_;
+  std::shared_ptr<Topics> topics_;
   std::string host_;
   std::deque<std::uint64_t> rids_;  // without an answer, in order; at most outstanding_max()
 };
@@ -37,8 +38,8 @@ void HttpPublish::append_request(std::string& out, std::uint64_t rid, std::strin
                                  std::string_view content_type, std::string_view body) {
   rids_.push_back(rid);
   fmt::format_to(std::back_inserter(out),
-                 "POST {}{} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n", target_, query,
-                 host_, content_type, body.size());
+                 "POST {}{} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+                 client::events_target(topics_->next()), query, host_, content_type, body.size());
   out += body;
 }
 
@@ -164,12 +165,12 @@ void NdjsonRead::hear(std::string_view line, const Heard& heard) {
 
 }  // namespace
 
-std::unique_ptr<PublishProtocol> make_single_publish(const client::Endpoint& server, const std::string& topic) {
-  return std::make_unique<SinglePublish>(server, topic);
+std::unique_ptr<PublishProtocol> make_single_publish(const client::Endpoint& server, std::shared_ptr<Topics> topics) {
+  return std::make_unique<SinglePublish>(server, std::move(topics));
 }
 
-std::unique_ptr<PublishProtocol> make_ndjson_publish(const client::Endpoint& server, const std::string& topic) {
-  return std::make_unique<NdjsonPublish>(server, topic);
+std::unique_ptr<PublishProtocol> make_ndjson_publish(const client::Endpoint& server, std::shared_ptr<Topics> topics) {
+  return std::make_unique<NdjsonPublish>(server, std::move(topics));
 }
 
 std::unique_ptr<ReadProtocol> make_ndjson_read(const client::Endpoint& server, const std::string& topic,

@@ -16,13 +16,14 @@ constexpr std::uint64_t kCredit = 16'384;
 /// One frame is one event.
 class JsonPublish final : public PublishProtocol {
  public:
-  JsonPublish(const client::Endpoint& server, const std::string& topic) : server_(server), topic_(topic) {}
+  JsonPublish(const client::Endpoint& server, std::shared_ptr<Topics> topics)
+      : server_(server), topics_(std::move(topics)) {}
 
   [[nodiscard]] std::string opening() const override { return upgrade_request(server_, kSubprotocol); }
   [[nodiscard]] Taken open(std::string_view in) override { return take_upgrade(in); }
   void append(std::string& out, std::uint64_t rid, std::span<const BenchEvent> events) override {
     frame_.clear();
-    fmt::format_to(std::back_inserter(frame_), R"({{"op":"pub","rid":{},"topic":"{}",)", rid, topic_);
+    fmt::format_to(std::back_inserter(frame_), R"({{"op":"pub","rid":{},"topic":"{}",)", rid, topics_->next());
     const BenchEvent& event = events.front();
     if (!event.id.empty()) frame_.append(R"("id":")").append(event.id).append(R"(",)");
     frame_.append(R"("data":")").append(event.body).append("\"}");
@@ -33,7 +34,7 @@ class JsonPublish final : public PublishProtocol {
 
  private:
   client::Endpoint server_;
-  std::string topic_;
+  std::shared_ptr<Topics> topics_;
   std::string frame_;
 };
 
@@ -84,8 +85,8 @@ Taken JsonRead::take(std::string_view in, const Heard& heard, std::string& reply
 
 }  // namespace
 
-std::unique_ptr<PublishProtocol> make_json_publish(const client::Endpoint& server, const std::string& topic) {
-  return std::make_unique<JsonPublish>(server, topic);
+std::unique_ptr<PublishProtocol> make_json_publish(const client::Endpoint& server, std::shared_ptr<Topics> topics) {
+  return std::make_unique<JsonPublish>(server, std::move(topics));
 }
 
 std::unique_ptr<ReadProtocol> make_json_read(const client::Endpoint& server, const std::string& topic, ReadFrom from) {

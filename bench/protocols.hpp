@@ -9,13 +9,13 @@
 namespace weir::bench {
 
 [[nodiscard]] std::unique_ptr<PublishProtocol> make_single_publish(const client::Endpoint& server,
-                                                                   const std::string& topic);
+                                                                   std::shared_ptr<Topics> topics);
 [[nodiscard]] std::unique_ptr<PublishProtocol> make_ndjson_publish(const client::Endpoint& server,
-                                                                   const std::string& topic);
+                                                                   std::shared_ptr<Topics> topics);
 [[nodiscard]] std::unique_ptr<PublishProtocol> make_json_publish(const client::Endpoint& server,
-                                                                 const std::string& topic);
+                                                                 std::shared_ptr<Topics> topics);
 [[nodiscard]] std::unique_ptr<PublishProtocol> make_bin_publish(const client::Endpoint& server,
-                                                                const std::string& topic);
+                                                                std::shared_ptr<Topics> topics);
 [[nodiscard]] std::unique_ptr<ReadProtocol> make_ndjson_read(const client::Endpoint& server, const std::string& topic,
                                                              ReadFrom from);
 [[nodiscard]] std::unique_ptr<ReadProtocol> make_json_read(const client::Endpoint& server, const std::string& topic,

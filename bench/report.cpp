@@ -61,7 +61,8 @@ std::string head_text(const BenchOptions& options, const Targets& targets, const
   text += loop_text(options);
   text += fmt::format("\n{:.1f} s", tally.seconds);
   if (options.warm_up_s > 0) text += fmt::format(" after {:g} s of warm-up", options.warm_up_s);
-  text += fmt::format("; topic {}; {} nodes, leader {} ({}); durability {}\n", options.topic, targets.nodes.size(),
+  const std::string topics = options.topics > 1 ? fmt::format("{} topics, ", grouped(options.topics)) : "topic ";
+  text += fmt::format("; {}{}; {} nodes, leader {} ({}); durability {}\n", topics, options.topic, targets.nodes.size(),
                       leader.node, leader.http.text(), targets.durability);
   return text;
 }
@@ -164,8 +165,8 @@ std::string report_json(const BenchOptions& options, const Targets& targets, con
       to_string(options.work), to_string(options.protocol), options.payload_size, options.batch, options.clients,
       options.readers, options.in_flight, options.rate);
   fmt::format_to(std::back_inserter(text),
-                 R"("repeats":{},"ids":{},"topic":{},"leader":{},"durability":{},"seconds":{:.3f},)", options.repeats,
-                 options.ids == Ids::every_event, client::json_quoted(options.topic),
+                 R"("repeats":{},"ids":{},"topic":{},"topics":{},"leader":{},"durability":{},"seconds":{:.3f},)",
+                 options.repeats, options.ids == Ids::every_event, client::json_quoted(options.topic), options.topics,
                  client::json_quoted(targets.leader().node), client::json_quoted(targets.durability), tally.seconds);
   fmt::format_to(
       std::back_inserter(text),

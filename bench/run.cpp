@@ -384,8 +384,9 @@ std::expected<Tally, std::string> Run::go() {
 }  // namespace
 
 std::expected<Tally, std::string> run_bench(const BenchOptions& options, const Targets& targets, const Live& live) {
+  const auto topics = std::make_shared<Topics>(options.topic, options.topics);
   const Peer weir{
-      .make_publish = [&] { return make_publish_protocol(options.protocol, targets.leader().http, options.topic); },
+      .make_publish = [&] { return make_publish_protocol(options.protocol, targets.leader().http, topics); },
       .sample = [&] { return sample_nodes(targets); }};
   return std::make_unique<Run>(options, targets, weir, live)->go();
 }

@@ -24,7 +24,7 @@ class Broker:
 
 
 class Weir(Broker):
-    """Three brokers, `weir dev`. Its own bench counts the processor time of all three."""
+    """Brokers as `weir dev` starts them. Its own bench counts the processor time of all."""
 
     peer = "weir"
     name = "weir"
@@ -32,7 +32,8 @@ class Weir(Broker):
     dedup = "every id that is stored"
     tenth = "10%"
 
-    def __init__(self, setting, binary, arguments, environment=None):
+    def __init__(self, setting, binary, arguments, environment=None, nodes=NODES):
+        self.nodes = nodes
         self.environment = environment or {}
         self.setting = setting
         self.binary = str(binary)
@@ -45,7 +46,7 @@ class Weir(Broker):
     def start(self, servers):
         env = {key: value for key, value in os.environ.items() if key != "WEIR_SERVER"}
         self.env = {**env, **self.environment, "XDG_RUNTIME_DIR": str(servers.folder), "TMPDIR": str(servers.folder)}
-        command = [self.binary, "dev", "--nodes", str(NODES), "--port", "0", "--raft-port", "0"]
+        command = [self.binary, "dev", "--nodes", str(self.nodes), "--port", "0", "--raft-port", "0"]
         servers.start("dev", command, self.env)
         log = servers.folder / "dev.log"
         servers.wait_for(self.name, lambda: "\nconsole " in "\n" + log.read_text())

@@ -1,6 +1,7 @@
 """Servers of one run: started in a temporary folder on free loopback ports, ended by their process ids whatever happens."""
 
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,8 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 READY_BOUND_S = 30
-STOP_BOUND_S = 10
+# `weir dev` gives its nodes 10 s and then kills them: whoever kills it before leaves that to chance.
+STOP_BOUND_S = 20
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -49,20 +51,21 @@ class Servers:
         self.stop()
 
     def start(self, name, command, env=None):
-        with open(self.folder / f"{name}.log", "wb") as log:
+        with open(self.folder / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=die_with_parent,
             )
         self.processes.append(process)
+        return process
 
     @property
     def pids(self):
         return [process.pid for process in self.processes]
 
-    def wait_for(self, what, ready):
+    def wait_for(self, what, ready, bound_s=READY_BOUND_S, every_s=0.05):
         """The first true value of `ready`, which may fail with OSError while the servers come up."""
-        end = time.monotonic() + READY_BOUND_S
+        end = time.monotonic() + bound_s
         while time.monotonic() < end:
             if any(process.poll() is not None for process in self.processes):
                 break
@@ -71,24 +74,39 @@ class Servers:
                     return found
             except (OSError, ValueError):
                 pass  # not up yet; the bound decides
-            time.sleep(0.05)
+            time.sleep(every_s)
         raise NotReady(f"{what}: not ready\n{self.logs()}")
+
+    def json_of(self, what, command, env, bound_s):
+        """What `command`, run to its end beside the servers, prints."""
+        words = [str(word) for word in command]
+        try:
+            done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=bound_s, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise NotReady(f"{what}: no end within {bound_s:g} s\n{self.logs()}") from error
+        if done.returncode != 0:
+            raise NotReady(f"{what}: {done.stderr}\n{self.logs()}")
+        return json.loads(done.stdout)
 
     def logs(self):
         return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-600:]}" for path in self.folder.glob("*.log"))
 
-    def stop(self):
-        for process in self.processes:
+    def end(self, processes):
+        """By SIGTERM, and by SIGKILL who does not hear it."""
+        for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         end = time.monotonic() + STOP_BOUND_S
-        for process in self.processes:
+        for process in processes:
             try:
                 process.wait(max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self.processes = []
+        self.processes = [process for process in self.processes if process not in processes]
+
+    def stop(self):
+        self.end(self.processes)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

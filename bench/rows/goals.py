@@ -5,19 +5,22 @@ from dataclasses import dataclass, field
 from statistics import median
 
 
+RATE_RATIO = "rate, × the first"
+
+
 @dataclass(frozen=True)
 class Goal:
     figure: str
-    must: float
+    must: float | None
     stretch: float | None = None
 
     def met(self, got):
-        """Rates are to be reached, everything else is not to be exceeded."""
-        if got is None:
+        """Rates, and what they come to beside another, are to be reached, everything else is not to be exceeded."""
+        if got is None or self.must is None:
             return "?"
 
         def within(bound):
-            return got >= bound if self.figure.endswith("/s") else got <= bound
+            return got >= bound if self.figure.endswith(("/s", RATE_RATIO)) else got <= bound
 
         if not within(self.must):
             return "NO"
@@ -30,6 +33,27 @@ class Row:
     arguments: str
     goals: tuple[Goal, ...]
     env: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two kinds of work in turn, the second judged beside the first of the same round. With `stored`, a topic has so many
+    events before, and beside the second work they are read, again and again."""
+
+    name: str
+    first: str
+    second: str
+    goals: tuple[Goal, ...]
+    stored: int = 0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What brokers that do nothing take, and what each of so many subscribers adds that hear nothing."""
+
+    name: str
+    subscribers: int
+    goals: tuple[Goal, ...]
 
 
 ONE_FLUSH = {"WEIR_DURABILITY": "one-flush"}
@@ -54,6 +78,21 @@ ROWS = (
         (Goal("delivery p50 ms", 2), Goal("delivery p99 ms", 15), Goal("cpu s/M", 9))),
     Row("fan-out, 1,000/s to 1,000 ws readers", "fanout --protocol ws --rate 1000 --readers 1000",
         (Goal("delivery p99 ms", 50), Goal("cpu s/M", 3))),
+)
+BATCHES = "pub --protocol bin --batch 100 --in-flight 64000"
+# Half of what is to be reached in a closed loop: far from where queues rule.
+STEADY = "pub --protocol bin --batch 100 --clients 4 --in-flight 64000 --rate 100000"
+OLD_EVENTS = 10_000_000
+PAIRS = (
+    Pair("ids, beside none", BATCHES + " --no-ids", BATCHES, (Goal("cpu s/M, added", 0.8, 0.4),)),
+    Pair("10 % sent again, beside none", BATCHES, BATCHES + " --dup 10%", (Goal(RATE_RATIO, 0.95),)),
+    Pair("a reader of 10 M old events beside, closed loop", BATCHES, BATCHES, (Goal(RATE_RATIO, 0.9),), OLD_EVENTS),
+    Pair("a reader of 10 M old events beside, open loop", STEADY, STEADY,
+         (Goal(RATE_RATIO, 0.9), Goal("p99, × the first", 1.1)), OLD_EVENTS),
+)
+MEMORY = (
+    Memory("memory of three idle brokers, 1,000 idle subscribers", 1000,
+           (Goal("an idle broker, MiB", 30, 15), Goal("an idle subscriber, KiB", 20, 8))),
 )
 
 
@@ -89,21 +128,49 @@ def span(got):
     return f"{shown(got[0])} [{shown(got[1])}-{shown(got[2])}]"
 
 
+def pair_figures(first, second):
+    """Of one round; unknown processor time stays unknown."""
+    one, two = figures(first), figures(second)
+    known = one["cpu s/M"] is not None and two["cpu s/M"] is not None
+    return {
+        RATE_RATIO: two["events/s"] / one["events/s"] if one["events/s"] else None,
+        "p99, × the first": two["p99 ms"] / one["p99 ms"] if one["p99 ms"] else None,
+        "cpu s/M, added": two["cpu s/M"] - one["cpu s/M"] if known else None,
+        **{f"first: {name}": value for name, value in one.items()},
+        **{f"second: {name}": value for name, value in two.items()},
+    }
+
+
 HEAD = ["work", "figure", "must", "stretch", "got [min-max]", "met?"]
 
 
-def judged(row, runs):
-    """One line of the table for each goal; figures without a goal that tell what it cost stand below."""
-    measured = [figures(run) for run in runs]
-    rate = "deliveries/s" if runs[0]["readers"] > 0 else "events/s"
-    told = {goal.figure for goal in row.goals}
-    latencies = ["p50 ms", "p99 ms"] if runs[0]["readers"] == 0 else []
+def lines_of(row, measured, told):
+    """One line of the table for each goal, below it one for each figure of `told` that has none. `measured`: of each round
+    every figure by its name."""
     lines = []
     for goal in row.goals:
         got = middle([one[goal.figure] for one in measured])
         stretch = "" if goal.stretch is None else shown(goal.stretch)
         lines.append([row.name, goal.figure, shown(goal.must), stretch, span(got), goal.met(got[0])])
-    for name in (rate, *latencies, "cpu s/M"):
-        if name not in told:
+    judged_figures = {goal.figure for goal in row.goals}
+    for name in told:
+        if name not in judged_figures:
             lines.append([row.name, name, "", "", span(middle([one[name] for one in measured])), ""])
     return lines
+
+
+PAIR_TOLD = [RATE_RATIO, "p99, × the first", *(f"{which}: {name}" for which in ("first", "second")
+                                               for name in ("events/s", "p50 ms", "p99 ms", "cpu s/M"))]
+
+
+def judged(row, rounds):
+    """What the runs of one row come to: figures without a goal tell what it cost."""
+    if isinstance(row, Memory):
+        return lines_of(row, rounds, [])
+    if isinstance(row, Pair):
+        told = [*PAIR_TOLD, "old events read/s"] if row.stored else PAIR_TOLD
+        measured = [{**pair_figures(one["first"], one["second"]), "old events read/s": one["read_per_s"]} for one in rounds]
+        return lines_of(row, measured, told)
+    reads = rounds[0]["readers"] > 0
+    told = ["deliveries/s"] if reads else ["events/s", "p50 ms", "p99 ms"]
+    return lines_of(row, [figures(run) for run in rounds], [*told, "cpu s/M"])

@@ -13,6 +13,10 @@ namespace {
 
 const client::Endpoint kServer{"127.0.0.1", 7400};
 
+std::shared_ptr<Topics> topics(const char* name, std::size_t count = 1) {
+  return std::make_shared<Topics>(name, count);
+}
+
 /// A server's frame.
 std::string frame(std::string_view text, char first = '\x81') {
   std::string out(1, first);
@@ -38,7 +42,7 @@ std::string http_answer(std::string_view status, std::string_view body) {
 std::vector<Answer> take_cut(Protocol kind, std::span<const BenchEvent> events, const std::string& bytes) {
   return test::take_cut(
       [kind, events] {
-        auto protocol = make_publish_protocol(kind, kServer, "t");
+        auto protocol = make_publish_protocol(kind, kServer, topics("t"));
         std::string out;
         protocol->append(out, 7, events);
         return protocol;
@@ -49,12 +53,25 @@ std::vector<Answer> take_cut(Protocol kind, std::span<const BenchEvent> events, 
 const std::vector<BenchEvent> kEvent = {{"r-1", "0000000000000001"}};
 
 TEST(BenchHttp, OneEventIsOneRequest) {
-  const auto protocol = make_publish_protocol(Protocol::http, kServer, "a/b");
+  const auto protocol = make_publish_protocol(Protocol::http, kServer, topics("a/b"));
   std::string out;
   protocol->append(out, 0, kEvent);
   EXPECT_EQ(out,
             "POST /v1/events/a/b?id=r-1 HTTP/1.1\r\nHost: 127.0.0.1:7400\r\nContent-Type: text/plain\r\n"
             "Content-Length: 16\r\n\r\n0000000000000001");
+}
+
+// Whichever connection sends it.
+TEST(BenchHttp, RequestsGoToTheTopicsInTurn) {
+  const auto two = topics("t", 2);
+  std::string out;
+  const auto first = make_publish_protocol(Protocol::http, kServer, two);
+  const auto second = make_publish_protocol(Protocol::ndjson, kServer, two);
+  first->append(out, 0, kEvent);
+  second->append(out, 0, kEvent);
+  EXPECT_EQ(out.find("POST /v1/events/t/0?id="), 0U) << out;
+  EXPECT_NE(out.find("POST /v1/events/t/1 "), std::string::npos) << out;
+  EXPECT_EQ(two->next(), "t/0");
 }
 
 TEST(BenchHttp, UnderstandsAnswersCutAnywhere) {
@@ -72,7 +89,7 @@ TEST(BenchHttp, UnderstandsAnswersCutAnywhere) {
 }
 
 TEST(BenchHttp, ABatchIsLinesAndItsAnswerTheirSums) {
-  const auto protocol = make_publish_protocol(Protocol::ndjson, kServer, "t");
+  const auto protocol = make_publish_protocol(Protocol::ndjson, kServer, topics("t"));
   std::string out;
   const std::vector<BenchEvent> two = {{"r-1", "x"}, {"", "y"}};
   protocol->append(out, 0, two);
@@ -85,7 +102,7 @@ TEST(BenchHttp, ABatchIsLinesAndItsAnswerTheirSums) {
 }
 
 TEST(BenchHttp, AnAnswerThatNobodyAskedForIsAnError) {
-  const auto protocol = make_publish_protocol(Protocol::http, kServer, "t");
+  const auto protocol = make_publish_protocol(Protocol::http, kServer, topics("t"));
   std::vector<Answer> answers;
   std::string reply;
   EXPECT_FALSE(protocol->take("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", answers, reply));
@@ -107,7 +124,7 @@ TEST(BenchWebSocket, UnderstandsAnswersCutAnywhere) {
 }
 
 TEST(BenchWebSocket, PingsAreAnsweredAndTheEndIsNoticed) {
-  const auto protocol = make_publish_protocol(Protocol::ws, kServer, "t");
+  const auto protocol = make_publish_protocol(Protocol::ws, kServer, topics("t"));
   std::vector<Answer> answers;
   std::string reply;
   ASSERT_TRUE(protocol->take(frame("hi", '\x89'), answers, reply));

@@ -104,12 +104,33 @@ class Bench(unittest.TestCase):
                 self.assertEqual(seen["totals"]["delivered"], 3 * seen["totals"]["stored"])
                 self.assertGreater(seen["delivery_us"]["count"], 0)
 
+    def test_requests_go_to_as_many_topics_as_asked_for(self):
+        figures = bench_json(
+            self, self.cluster, "pub", "--protocol", "bin", "--batch", "10", "--topic", "bench/spread", "--topics", "5",
+            "--events", "1000", "--warm-up", "0",
+        )  # fmt: skip
+        self.assertEqual((figures["totals"]["stored"], figures["topics"]), (1000, 5))
+        for number in range(5):
+            self.assertEqual(len(self.leader.client.events(f"bench/spread/{number}")), 200)
+
+    def test_what_is_stored_already_can_be_read(self):
+        topic = "bench/stored"
+        for number in range(10):
+            self.assertEqual(self.leader.client.publish_lines(topic, [{"data": f"{number}"}] * 100).status, 201)
+        read = bench_json(
+            self, self.cluster, "sub", "--protocol", "bin", "--stored", "--topic", topic, "--events", "1000"
+        )
+        self.assertEqual(read["totals"]["delivered"], 1000)
+        self.assertEqual(len(self.leader.client.events(topic)), 1000)
+
     def test_what_cannot_be_measured_is_refused(self):
         for arguments in (
             ["pub", "--protocol", "ws", "--batch", "2"],
             ["pub", "--dup", "100%"],
             ["pub", "--dup", "10%", "--no-ids"],
             ["pub", "--payload", "3"],
+            ["pub", "--dup", "10%", "--topics", "2"],
+            ["sub", "--stored"],
         ):
             code, out, words = bench(self.cluster, *arguments)
             self.assertEqual((code, out), (2, ""), (arguments, words))
