@@ -60,9 +60,9 @@ class Servers:
     def pids(self):
         return [process.pid for process in self.processes]
 
-    def wait_for(self, what, ready):
+    def wait_for(self, what, ready, bound_s=READY_BOUND_S):
         """The first true value of `ready`, which may fail with OSError while the servers come up."""
-        end = time.monotonic() + READY_BOUND_S
+        end = time.monotonic() + bound_s
         while time.monotonic() < end:
             if any(process.poll() is not None for process in self.processes):
                 break
