@@ -2,19 +2,22 @@
 
 import json
 import os
+import secrets
 import socket
 import urllib.request
 
-from packages import environment, program
+from packages import environment, only, program
 from processes import LOOPBACK, NotReady, free_ports
 
 NODES = 3
 STREAM = "BENCH"
+RABBIT_READY_BOUND_S = 120  # of one node: much is loaded and set up in it
 
 
 class Broker:
     env = None  # of what drives it
     recognised = None  # duplicates, once they were tried
+    has_ids = True  # False: it knows no duplicates, and takes no part in what is measured with ids
     tenth = "0.1"  # how --dup is told a tenth
 
     @property
@@ -66,8 +69,12 @@ class Peer(Broker):
         self.root = root
         self.server = None
 
+    def pids(self, servers):
+        """Of the processes whose processor time is counted."""
+        return servers.pids
+
     def command(self, servers, in_flight):
-        pids = ",".join(map(str, servers.pids))
+        pids = ",".join(map(str, self.pids(servers)))
         return [
             self.generator, "--peer", self.peer, "--server", self.server, "--pids", pids, "--topic", "bench",
             "--in-flight", str(in_flight),
@@ -194,6 +201,98 @@ def etcd_leader(clients):
     return next(url for url, state in zip(clients, states) if state["header"]["member_id"] == state["leader"])
 
 
+class Rabbit(Peer):
+    """Erlang runs from where it was unpacked: with what the shell scripts `rabbitmq-server` and `erl` would set, which
+    know only the paths of an installed one."""
+
+    peer = "rabbitmq"
+    name = "RabbitMQ, 3 nodes"
+    setting = "quorum queue, confirms"
+    on_disk = "yes: disks of a majority"
+    dedup = "never: it knows no duplicates"
+    has_ids = False
+
+    @property
+    def setting_one(self):
+        return f"{self.setting}; without ids"
+
+    def pids(self, servers):
+        return servers.pids[1:]  # the first only tells the others their ports
+
+    def start(self, servers):
+        epmd, *ports = free_ports(1 + 2 * NODES)
+        env = self.erlang(servers.folder, epmd)
+        cookie = servers.folder / ".erlang.cookie"
+        cookie.touch(mode=0o600)
+        cookie.write_text(secrets.token_hex())
+        servers.start("epmd", [self.erts / "epmd", "-address", LOOPBACK, "-port", str(epmd)], env)
+        servers.wait_for(self.name, lambda: accepts(epmd))
+        for number, (client, distribution) in enumerate(zip(ports[:NODES], ports[NODES:])):
+            self.start_node(servers, env, number, client, distribution)
+            # One after the other: the first forms the cluster, and it is where the queue is declared and led.
+            servers.wait_for(self.name, lambda: rabbit_joined(servers.folder, number), RABBIT_READY_BOUND_S)
+        self.server = f"{LOOPBACK}:{ports[0]}"
+
+    @property
+    def erts(self):
+        return only(self.root, "usr/lib/erlang/erts-*/bin")
+
+    def erlang(self, folder, epmd):
+        """The environment of `erl`. HOME is where the cookie is."""
+        return {
+            **environment(self.root), "HOME": str(folder), "ROOTDIR": str(self.root / "usr/lib/erlang"),
+            "BINDIR": str(self.erts), "EMU": "beam", "PROGNAME": "erl", "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_EPMD_PORT": str(epmd), "ERL_MAX_ETS_TABLES": "50000", "ERL_MAX_PORTS": "65536",
+        }
+
+    def start_node(self, servers, env, number, client, distribution):
+        folder = servers.folder / f"n{number}"
+        folder.mkdir()
+        nodes = "".join(f"cluster_formation.classic_config.nodes.{n} = {rabbit_node(n)}\n" for n in range(NODES))
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = {LOOPBACK}:{client}\n"
+            f"cluster_formation.peer_discovery_backend = classic_config\n{nodes}"
+        )
+        plugins = only(self.root, "usr/lib/rabbitmq/lib/rabbitmq_server-*/plugins")
+        command = [
+            self.erts / "erlexec", "-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl", *RABBIT_ARGUMENTS,
+            "-start_epmd", "false", "-kernel", "inet_dist_use_interface", "{127,0,0,1}",
+        ]
+        # Files that are not there ("none"): those of an installed RabbitMQ are not read.
+        servers.start(f"n{number}", command, {
+            **env, "ERL_LIBS": str(plugins), "RABBITMQ_NODENAME": rabbit_node(number), "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"), "RABBITMQ_CONFIG_FILES": str(folder / "none" / "*.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none.config"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none.sh"), "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_PLUGINS_DIR": str(plugins), "RABBITMQ_MNESIA_BASE": str(folder), "RABBITMQ_LOG_BASE": str(folder),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "config"), "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_LOGS": "-",
+        })
+
+
+# What Debian's `rabbitmq-server` gives `erl`.
+RABBIT_ARGUMENTS = (
+    "+W w +MBas ageffcbf +MHas ageffcbf +MBlmbcs 512 +MHlmbcs 512 +MMmcs 30 +P 1048576 +t 5000000 +stbt db +zdbbl 128000 "
+    "+B i +sbwt none +sbwtdcpu none +sbwtdio none -syslog logger [] -syslog syslog_error_logger false "
+    "-kernel prevent_overlapping_partitions false"
+).split()
+
+
+def rabbit_node(number):
+    return f"rabbit{number + 1}@localhost"
+
+
+def rabbit_joined(folder, number):
+    """Whether the node is up, and the first knows it."""
+    up = "Server startup complete" in (folder / f"n{number}.log").read_text(errors="replace")
+    return up and (number == 0 or f"rabbit on node {rabbit_node(number)} up" in (folder / "n0.log").read_text(errors="replace"))
+
+
+def accepts(port):
+    with socket.create_connection((LOOPBACK, port), timeout=5):
+        return True
+
+
 def brokers(peers, weir, generator, root):
     """weir twice: as its clients are meant to publish, and with one event per message as the peers."""
     rows = [
@@ -204,6 +303,7 @@ def brokers(peers, weir, generator, root):
         "nats": lambda: [Nats(generator, root)],
         "redis": lambda: [Redis(generator, root, "always"), Redis(generator, root, "everysec")],
         "etcd": lambda: [Etcd(generator, root)],
+        "rabbitmq": lambda: [Rabbit(generator, root)],
     }
     for peer in peers:
         if peer not in known:

@@ -63,12 +63,19 @@ def significant(value):
     return f"{value:,.0f}" if value >= 20 else f"{value:.1f}" if value >= 2 else f"{value:.2f}"
 
 
+def takes_part(has_ids, mode):
+    """A broker that knows no ids is measured without them."""
+    return has_ids or mode != "ids"
+
+
 def cells(row, mode):
+    first = [f"{row['name']}, {row['setting_one'] if mode == 'one' else row['setting']}", row["on_disk"]]
+    if mode not in row["modes"]:
+        return [*first, "takes no part", "-", "-", "-"]
     figures = row["modes"][mode]
     rate = figures["events_per_s"]
     return [
-        f"{row['name']}, {row['setting_one'] if mode == 'one' else row['setting']}",
-        row["on_disk"],
+        *first,
         f"{rate['median']:,.0f} [{rate['min']:,.0f}-{rate['max']:,.0f}]",
         significant(figures["weir_is_times"]) + " ×",
         f"{milliseconds(figures['p50_us'])} / {milliseconds(figures['p99_us'])}",
@@ -89,8 +96,8 @@ def text(result):
     """Every mode one table. `result` is what the JSON file holds."""
     parts = [conditions(result)]
     for mode, title in MODES.items():
-        rows = [cells(row, mode) for row in result["brokers"] if mode in row["modes"]]
-        if rows:
+        if any(mode in row["modes"] for row in result["brokers"]):
+            rows = [cells(row, mode) for row in result["brokers"]]
             heading = title.format(n=result["in_flight"])
             parts.append(f"{result['payload']} B, {heading}:\n\n{markdown(HEAD, rows)}")
     dedup = "\n".join(dedup_line(row, result["sent_again"]) for row in result["brokers"])

@@ -16,12 +16,13 @@ namespace weir::bench::compare {
 
 namespace {
 
-enum class PeerKind : std::uint8_t { nats = 1, redis = 2, etcd = 3 };
+enum class PeerKind : std::uint8_t { nats = 1, redis = 2, etcd = 3, rabbitmq = 4 };
 
 std::optional<PeerKind> peer_of(std::string_view name) {
   if (name == "nats") return PeerKind::nats;
   if (name == "redis") return PeerKind::redis;
   if (name == "etcd") return PeerKind::etcd;
+  if (name == "rabbitmq") return PeerKind::rabbitmq;
   return std::nullopt;
 }
 
@@ -37,10 +38,10 @@ void add_options(CLI::App& app, Command& command) {
   BenchOptions& options = command.options;
   // Ids, keys and heads fit beside it into one frame of HTTP/2.
   constexpr std::size_t kPayloadMax = kFrameSizeMax / 2;
-  app.add_option("--peer", command.peer, "nats, redis or etcd")->required();
+  app.add_option("--peer", command.peer, "nats, redis, etcd or rabbitmq")->required();
   app.add_option("--server", command.server, "HOST:PORT of the node that leads")->required();
   app.add_option("--pids", command.pids, "The servers' processes, whose processor time is counted")->delimiter(',');
-  app.add_option("--topic", options.topic, "Subject, stream or beginning of the keys")->capture_default_str();
+  app.add_option("--topic", options.topic, "Subject, stream, queue or beginning of the keys")->capture_default_str();
   app.add_option("--payload", options.payload_size, "Bytes of an event")
       ->check(CLI::Range(kStampSize, kPayloadMax))
       ->capture_default_str();
@@ -60,6 +61,7 @@ std::unique_ptr<PublishProtocol> make_protocol(PeerKind kind, const BenchOptions
                                                const client::Endpoint& server) {
   if (kind == PeerKind::nats) return make_nats(options.topic, options.run);
   if (kind == PeerKind::redis) return make_redis(options.topic, options.ids);
+  if (kind == PeerKind::rabbitmq) return make_rabbitmq(options.topic);
   return make_etcd(server, options.topic + "/", options.ids);
 }
 
@@ -96,7 +98,8 @@ int fail(std::string_view why) {
 
 int measure(Command& command) {
   const auto kind = peer_of(command.peer);
-  if (!kind) return fail("--peer takes nats, redis or etcd");
+  if (!kind) return fail("--peer takes nats, redis, etcd or rabbitmq");
+  if (kind == PeerKind::rabbitmq && !command.no_ids) return fail("rabbitmq knows no duplicates: it takes --no-ids");
   const auto server = client::parse_endpoint(command.server);
   if (!server) return fail(server.error().text);
   BenchOptions& options = command.options;

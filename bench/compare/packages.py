@@ -47,6 +47,14 @@ def program(root, name):
     raise Missing(f"{name} is in none of the packages")
 
 
+def only(root, pattern):
+    """The one path that `pattern` stands for: versions are the packages' matter."""
+    found = sorted(root.glob(pattern))
+    if len(found) != 1:
+        raise Missing(f"{len(found)} paths are called {pattern} in {root}; remove {root.parent} to unpack it anew")
+    return found[0]
+
+
 def environment(root):
     folders = [str(path) for path in root.glob("usr/lib/*-linux-gnu")]
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(folders)}

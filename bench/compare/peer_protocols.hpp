@@ -21,4 +21,8 @@ inline constexpr unsigned kDedupSeconds = 120;
 [[nodiscard]] std::unique_ptr<PublishProtocol> make_etcd(const client::Endpoint& server, const std::string& prefix,
                                                          Ids ids);
 
+/// RabbitMQ: messages to a quorum queue, which is declared first, with publisher confirms. Ids mean nothing to it and
+/// are left out. `queue` has at most 255 bytes.
+[[nodiscard]] std::unique_ptr<PublishProtocol> make_rabbitmq(const std::string& queue);
+
 }  // namespace weir::bench::compare

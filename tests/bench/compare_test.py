@@ -2,12 +2,14 @@
 
 import os
 import sys
+import tempfile
 import unittest
 import xml.dom.minidom
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "bench" / "compare"))
 
+import brokers
 import chart
 import figures
 import packages
@@ -66,6 +68,34 @@ class Figures(unittest.TestCase):
         self.assertIn("2 minutes; recognised 999 of 1,000 sent again", text)
 
 
+    def test_who_knows_no_ids_takes_no_part_in_what_is_measured_with_them(self):
+        without = result()
+        without["brokers"][1]["modes"] = {"no-ids": without["brokers"][1]["modes"]["ids"]}
+        tables = figures.text(without).split("without ids:")
+        self.assertRegex(tables[0], r"\| peer, R3 <default> +\| no: later +\| takes no part +\| - +\| - +\| - +\|")
+        self.assertIn("| 40,000 [10,000-50,000] ", tables[1])
+        self.assertEqual([mode for mode in figures.MODES if figures.takes_part(False, mode)], ["no-ids", "one"])
+        self.assertTrue(all(figures.takes_part(True, mode) for mode in figures.MODES))
+        self.assertNotIn("peer", chart.svg(without, "ids", ""))
+
+
+class Rabbit(unittest.TestCase):
+    def test_has_joined_when_it_is_up_and_the_first_says_so(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "n0.log").write_text("Server startup complete\nnode rabbit2@localhost up\n")
+            (folder / "n1.log").write_text("Server startup complete\n")
+            (folder / "n2.log").write_text("")
+            self.assertEqual([brokers.rabbit_joined(folder, n) for n in range(3)], [True, False, False])
+            (folder / "n0.log").write_text("rabbit on node rabbit2@localhost up\nrabbit on node rabbit3@localhost up\n")
+            self.assertEqual([brokers.rabbit_joined(folder, n) for n in range(3)], [False, True, False])
+
+    def test_says_where_ids_are_left_out(self):
+        rabbit = brokers.Rabbit("weir_peers", None)
+        self.assertIn("without ids", rabbit.setting_one)
+        self.assertNotIn("without ids", rabbit.setting)
+
+
 class Chart(unittest.TestCase):
     def test_bars_are_as_long_as_the_rates_and_coloured_by_durability(self):
         document = xml.dom.minidom.parseString(chart.svg(result(), "ids", "a < b"))
@@ -81,7 +111,19 @@ class Packages(unittest.TestCase):
 
     def test_the_list_has_the_peers(self):
         listed = packages.names((packages.ROOT / ".ci" / "packages.txt").read_text())
-        self.assertLessEqual({"nats-server", "redis-server", "etcd-server"}, set(listed))
+        self.assertLessEqual({"nats-server", "redis-server", "etcd-server", "rabbitmq-server"}, set(listed))
+
+
+    def test_a_path_with_a_version_is_found_if_there_is_one(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name)
+            with self.assertRaises(packages.Missing):
+                packages.only(root, "erts-*")
+            (root / "erts-1").mkdir()
+            self.assertEqual(packages.only(root, "erts-*"), root / "erts-1")
+            (root / "erts-2").mkdir()
+            with self.assertRaises(packages.Missing):
+                packages.only(root, "erts-*")
 
 
 class Processes(unittest.TestCase):

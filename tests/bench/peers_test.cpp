@@ -211,6 +211,88 @@ TEST(BenchEtcd, DataWaitsForTheServersWindow) {
   EXPECT_EQ(data_bytes(reply), (100 - before) * one);
 }
 
+Make rabbitmq() {
+  return [] { return make_rabbitmq("bench"); };
+}
+
+/// A frame of channel 1 with a method: class, number, and what follows.
+std::string amqp_method(std::string_view method, std::string_view arguments) {
+  std::string out("\x01\x00\x01", 3);
+  append_u32(out, static_cast<std::uint32_t>(method.size() + arguments.size()));
+  return out.append(method).append(arguments).append("\xce");
+}
+
+constexpr std::string_view kAckMethod("\x00\x3c\x00\x50", 4);
+constexpr std::string_view kNackMethod("\x00\x3c\x00\x78", 4);
+constexpr std::string_view kReturnMethod("\x00\x3c\x00\x32", 4);
+constexpr std::string_view kChannelCloseMethod("\x00\x14\x00\x28", 4);
+constexpr std::string_view kSelectOkMethod("\x00\x55\x00\x0b", 4);
+const std::string kHeartbeat("\x08\x00\x00\x00\x00\x00\x00\xce", 8);
+
+std::string confirm_of(std::string_view method, std::uint8_t number, bool multiple) {
+  return amqp_method(method, std::string(7, '\0') + static_cast<char>(number) + (multiple ? '\x01' : '\0'));
+}
+
+TEST(BenchRabbit, AnEventIsAMethodAHeaderAndABody) {
+  std::string out;
+  rabbitmq()()->append(out, 7, kEvent);
+  std::string header("\x02\x00\x01\x00\x00\x00\x0f", 7);
+  header.append("\x00\x3c\x00\x00", 4).append(7, '\0').append("\x10\x10\x00\x02\xce", 5);
+  const std::string body = std::string("\x03\x00\x01\x00\x00\x00\x10", 7) + "0000000000000001\xce";
+  const auto publish = amqp_method({"\x00\x3c\x00\x28", 4}, {"\x00\x00\x00\x05"
+                                                             "bench\x01",
+                                                             10});
+  EXPECT_EQ(out, publish + header + body);
+}
+
+TEST(BenchRabbit, DeclaresADurableQuorumQueueOfThreeBeforeConfirmsAreAskedFor) {
+  const std::string opening = rabbitmq()()->opening();
+  std::string table = "\x0cx-queue-typeS";
+  table.append("\x00\x00\x00\x06quorum\x1bx-quorum-initial-group-sizeI", 39).append("\x00\x00\x00\x03", 4);
+  std::string arguments(
+      "\x00\x00\x05"
+      "bench\x02",
+      9);
+  append_u32(arguments, static_cast<std::uint32_t>(table.size()));
+  const std::string end = amqp_method({"\x00\x32\x00\x0a", 4}, arguments + table) +
+                          amqp_method({"\x00\x55\x00\x0a", 4}, std::string_view("\x00", 1));
+  EXPECT_TRUE(opening.starts_with(std::string_view("AMQP\x00\x00\x09\x01", 8)));
+  EXPECT_TRUE(opening.ends_with(end));
+}
+
+TEST(BenchRabbit, UnderstandsConfirmsCutAnywhereOutOfOrderAndSeveralAtOnce) {
+  const std::string bytes = confirm_of(kAckMethod, 2, false) + kHeartbeat + confirm_of(kAckMethod, 3, true);
+  EXPECT_EQ(said(take_cut(rabbitmq(), bytes)), "1 stored, 0 stored, 2 stored");
+  EXPECT_EQ(said(take_cut(rabbitmq(), confirm_of(kAckMethod, 1, false) + confirm_of(kNackMethod, 3, true))),
+            "0 stored, 1 nack, 2 nack");
+}
+
+TEST(BenchRabbit, RefusesWhatItCannotRelyOn) {
+  const std::string reason("\x01\x94\x09NOT_FOUND", 12);
+  std::string without_end = confirm_of(kAckMethod, 1, false);
+  without_end.back() = '\0';
+  for (const std::string& bad :
+       {confirm_of(kAckMethod, 2, false), confirm_of(kAckMethod, 0, true), amqp_method(kAckMethod, "short"),
+        amqp_method(kReturnMethod, reason), amqp_method(kSelectOkMethod, ""), without_end,
+        std::string("AMQP\x00\x00\x09\x01", 8), std::string("\x01\x00\x01\xff\xff\xff\xff", 7)}) {
+    const auto protocol = rabbitmq()();
+    std::string out;
+    protocol->append(out, 0, kEvent);
+    std::vector<Answer> answers;
+    EXPECT_FALSE(protocol->take(bad, answers, out)) << testing::PrintToString(bad);
+  }
+}
+
+TEST(BenchRabbit, IsOpenWhenConfirmsAreOn) {
+  const std::string bytes = amqp_method({"\x00\x32\x00\x0b", 4}, "declared") + amqp_method(kSelectOkMethod, "");
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    EXPECT_EQ(rabbitmq()()->open(bytes.substr(0, cut)), cut < bytes.size() ? 0U : bytes.size()) << cut;
+  }
+  const auto refused = rabbitmq()()->open(amqp_method(kChannelCloseMethod, {"\x01\x96\x06REFUSE", 9}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), "406 REFUSE");
+}
+
 TEST(BenchProtocolBuffers, NumbersAreFoundAndBrokenMessagesRefused) {
   std::string message;
   append_field(message, 1, std::string(300, 'x'));
