@@ -58,7 +58,8 @@ class Memory:
 
 ONE_FLUSH = {"WEIR_DURABILITY": "one-flush"}
 ROWS = (
-    Row("publish, bin × 100, 64,000 in flight", "pub --protocol bin --batch 100 --in-flight 64000",
+    # At most 64,000 may be under way: at this rate they alone would be a queue of more than 50 ms.
+    Row("publish, bin × 100, 10,000 in flight", "pub --protocol bin --batch 100 --in-flight 10000",
         (Goal("events/s", 400_000, 1_000_000), Goal("p99 ms", 50), Goal("cpu s/M", 4, 2))),
     Row("publish, bin × 100, 1,000 in flight", "pub --protocol bin --batch 100 --in-flight 1000",
         (Goal("events/s", 200_000, 400_000),)),
