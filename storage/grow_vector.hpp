@@ -25,6 +25,10 @@ class GrowVector {
     const Place place = place_of(number);
     return blocks_[place.block][place.slot];
   }
+  [[nodiscard]] T& operator[](std::size_t number) {
+    const Place place = place_of(number);
+    return blocks_[place.block][place.slot];
+  }
   [[nodiscard]] const T& back() const { return (*this)[size_ - 1]; }
   /// The number of the oldest element that is kept, and the number that the next one gets.
   [[nodiscard]] std::size_t first() const { return first_; }
@@ -70,7 +74,9 @@ class GrowVector {
     std::size_t slot;
   };
   static std::size_t block_size(std::size_t block) {
-    return block == 0 ? kFirstBlock : std::min(kFirstBlock << (block - 1), kLastBlock);
+    if (block == 0) return kFirstBlock;
+    // Beyond, a shift by the block's number would come round to nothing.
+    return block < kDoublingBlocks ? kFirstBlock << (block - 1) : kLastBlock;
   }
   static Place place_of(std::size_t number) {
     if (number >= kLastBlock) return {kDoublingBlocks + number / kLastBlock - 1, number % kLastBlock};

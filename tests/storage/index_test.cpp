@@ -237,6 +237,13 @@ TEST(EventIndex, AgreesWithAModel) {
   }
 }
 
+TEST(GrowVector, HasBlocksOfOneSizeHoweverManyThereAre) {
+  constexpr std::size_t kCount = std::size_t{80} << 15U;  // 80 blocks of the largest size
+  GrowVector<std::uint32_t> vector;
+  for (std::size_t i = 0; i < kCount; ++i) vector.push_back(static_cast<std::uint32_t>(i));
+  for (std::size_t i = 0; i < kCount; ++i) ASSERT_EQ(vector[i], i);
+}
+
 TEST(GrowVector, KeepsWhatItWasGivenInPlace) {
   GrowVector<std::uint64_t> vector;
   std::vector<const std::uint64_t*> places;
