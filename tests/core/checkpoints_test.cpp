@@ -222,7 +222,7 @@ class ForeverCheckpoints : public CheckpointTest {
   }
 };
 
-TEST_F(ForeverCheckpoints, KeepTheDeltaOfAnIdUntilANewerOneHasIt) {
+TEST_F(ForeverCheckpoints, Fault062KeepTheDeltaOfAnIdUntilANewerOneHasIt) {
   publish_and_save("0");
   publish_and_save("1");
   remove_before(2);
