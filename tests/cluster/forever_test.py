@@ -10,8 +10,8 @@ from cluster import TIME_FACTOR, Cluster, binary, wait_until
 
 TOPIC = "payments"
 BATCH = 200
-#  Small files: checkpoints are taken often, and the log's front goes soon.
-EXTRA = ["--segment-bytes", str(256 << 10)]
+#  Small files: checkpoints are taken often, and the log's front goes soon. A claim would keep it without an age.
+EXTRA = ["--segment-bytes", str(256 << 10), "--retention-age", "1s"]
 SETTINGS = {"dedup": "forever", "retention": {"count": 100}}
 
 
@@ -51,12 +51,23 @@ class Forever(unittest.TestCase):
         self.assertEqual((answer.status, answer.json()["stored"]), (201, BATCH), repr(answer))
         self.results.append(answer.json()["results"])
 
-    def publish_until_the_log_has_lost_its_front(self):
+    def claim(self):
+        claimed = self.cluster.follower().client.request("PUT", f"/v1/ids/{TOPIC}?id=claim")
+        self.assertEqual(claimed.status, 201, repr(claimed))
+
+    def publish_until_the_log_has_lost_what_it_has(self):
+        last = self.cluster.wait_for_leader().metric("weir_raft_last_index")
+
         def lost():
             self.publish_batch()
-            return all(broker.metric("weir_raft_first_index") > 3 for broker in self.cluster)
+            return all(broker.metric("weir_raft_first_index") > last for broker in self.cluster)
 
-        wait_until(lost, 90, "every node has dropped the part of the log that holds the first batches")
+        wait_until(lost, 90, f"every node has dropped entry {last} and all before it")
+
+    def wait_for_ids(self, brokers):
+        count = len(self.results) * BATCH + 1
+        for broker in brokers:
+            wait_until(lambda broker=broker: broker.metric("weir_forever_ids") == count, 20, f"{count} on {broker.name}")
 
     def check_known(self, client):
         """Each event that was ever stored, all but the last of them gone."""
@@ -80,39 +91,37 @@ class Forever(unittest.TestCase):
 
     def test_they_are_known_when_events_log_and_processes_are_gone(self):
         self.publish_batch()
-        claimed = self.cluster.follower().client.request("PUT", f"/v1/ids/{TOPIC}?id=claim")
-        self.assertEqual(claimed.status, 201, repr(claimed))
-        self.publish_until_the_log_has_lost_its_front()
-        count = len(self.results) * BATCH + 1
-        for broker in self.cluster:
-            self.assertEqual(broker.metric("weir_forever_ids"), count, broker.name)
+        self.claim()
+        self.publish_until_the_log_has_lost_what_it_has()
+        self.wait_for_ids(self.cluster)
         self.check_known(self.cluster.follower().client)
 
         for broker in self.cluster:
             broker.kill()
         for broker in self.cluster:
-            self.assertIn("whole", weir("storage", "check", broker.data))
+            self.assertIn("whole", weir("storage", "check", "--data", broker.data))
         self.cluster.start_all()
         self.cluster.wait_for_leader()
         for broker in self.cluster:
             self.check_known(broker.client)
-            self.assertEqual(broker.metric("weir_forever_ids"), count, broker.name)
+        self.wait_for_ids(self.cluster)
         self.verify(self.cluster)
 
         wiped = self.cluster.follower()
         wiped.kill()
         wiped.wipe()
         wiped.start()
-        wait_until(lambda: wiped.metric("weir_forever_ids") == count, 60, "a member that begins empty has them")
-        self.assertGreater(wiped.metric("weir_snapshots_installed_total"), 0)
-        self.publish_until_the_log_has_lost_its_front()
+        wait_until(wiped.status, 20, "it answers")
+        wait_until(lambda: wiped.metric("weir_snapshots_installed_total") > 0, 60, "it is sent a snapshot")
+        self.wait_for_ids([wiped])
+        self.publish_until_the_log_has_lost_what_it_has()
         self.check_known(wiped.client)
         self.verify(self.cluster)
 
     def test_a_copy_has_them(self):
         self.publish_batch()
-        self.assertEqual(self.cluster.follower().client.request("PUT", f"/v1/ids/{TOPIC}?id=claim").status, 201)
-        self.publish_until_the_log_has_lost_its_front()
+        self.claim()
+        self.publish_until_the_log_has_lost_what_it_has()
         path = self.cluster.folder / "copy.backup"
         weir("backup", path, "--server", self.cluster.follower().http_address)
         for broker in self.cluster:
