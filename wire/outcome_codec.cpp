@@ -117,8 +117,8 @@ TopicChanged decode_outcome(const fbs::TopicChanged& table, Rules& rules) {
   for (flatbuffers::uoffset_t i = 0; i < settings.size(); ++i) {
     const auto* setting = table.settings()->Get(i);
     settings[i] = {static_cast<Setting::Kind>(setting->kind()), setting->value()};
-    rules.that(settings[i].kind >= Setting::Kind::unset && settings[i].kind <= Setting::Kind::value,
-               "setting: a known kind");
+    const auto last_kind = i + 1 == settings.size() ? Setting::Kind::forever : Setting::Kind::value;
+    rules.that(settings[i].kind >= Setting::Kind::unset && settings[i].kind <= last_kind, "setting: a known kind");
     rules.that((settings[i].kind == Setting::Kind::value) == (settings[i].value != 0),
                "setting: a value where it has one");
     rules.number(settings[i].value, "setting: below 2^62");

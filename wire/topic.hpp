@@ -16,6 +16,7 @@ struct Setting {
     unset = 1,  ///< the broker's default
     off = 2,
     value = 3,
+    forever = 4,  ///< of dedup_ms alone
   };
   Kind kind = Kind::unset;
   std::uint64_t value = 0;  ///< of Kind::value: not 0; else 0

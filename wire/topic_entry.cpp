@@ -15,20 +15,21 @@ fbs::Setting to_fbs(const Setting& setting) {
   return {setting.value, static_cast<fbs::SettingKind>(setting.kind)};
 }
 
-Setting decode_setting(const fbs::Setting* table, Rules& rules) {
+Setting decode_setting(const fbs::Setting* table, fbs::SettingKind last_kind, Rules& rules) {
   if (table == nullptr) return {};
   const Setting setting{static_cast<Setting::Kind>(table->kind()), table->value()};
-  rules.that(table->kind() <= fbs::SettingKind::value, "setting: a known kind");
+  rules.that(table->kind() <= last_kind, "setting: a known kind");
   rules.that((setting.kind == Setting::Kind::value) == (setting.value != 0), "setting: a value where it has one");
   rules.number(setting.value, "setting: below 2^62");
   return setting;
 }
 
 TopicChange decode_change(const fbs::TopicChange& table, std::string_view topic, Rules& rules) {
+  using enum fbs::SettingKind;
   TopicChange change{std::string(topic),
                      static_cast<TopicAction>(table.action()),
-                     {decode_setting(table.age(), rules), decode_setting(table.bytes(), rules),
-                      decode_setting(table.count(), rules), decode_setting(table.dedup(), rules)}};
+                     {decode_setting(table.age(), value, rules), decode_setting(table.bytes(), value, rules),
+                      decode_setting(table.count(), value, rules), decode_setting(table.dedup(), forever, rules)}};
   const auto settings = change.settings.in_order();
   rules.that(table.action() >= fbs::TopicAction::put && table.action() <= fbs::TopicAction::remove,
              "action: a known one");

@@ -67,6 +67,9 @@ class Checkpoints {
   /// An entry was applied to `state`. Takes a checkpoint if it is time for one and the last has been saved.
   void applied(StateMachine& state, const Digest& digest, const DecodedEntry& entry, const raft::Entry& config,
                const raft::Bytes& founding_data);
+  /// Time passes. Ids that outlive their events are put into deltas once more, in steps, when old deltas, and the log
+  /// with them, could go if it were not for these ids; then a checkpoint is taken. As of the same entry as applied().
+  void tick(StateMachine& state, const Digest& digest, const raft::Entry& config, const raft::Bytes& founding_data);
   /// The newest that is durable; 0 = none.
   [[nodiscard]] raft::Index newest() const { return newest_; }
   /// The first entry that a start from the checkpoint of `index` asks for, here or where it was sent: what retention
@@ -82,6 +85,14 @@ class Checkpoints {
 
  private:
   struct Loading;
+  /// Ids that outlive their events, on their way into deltas once more.
+  struct Restating {
+    raft::Index from;  ///< once they all are, older checkpoints are not needed for them
+    ForeverIds::Walk walk;
+  };
+
+  void take(StateMachine& state, const Digest& digest, const raft::Entry& config, const raft::Bytes& founding_data);
+  [[nodiscard]] bool is_restating_due(const StateMachine& state) const;
 
   void load_next(const std::shared_ptr<Loading>& loading);
   void move_loaded_ids(const std::shared_ptr<Loading>& loading);
@@ -96,10 +107,20 @@ class Checkpoints {
   Limits limits_;
   Hooks hooks_;
   raft::Index newest_;
-  /// By the index of a checkpoint: StateMachine::first_index() as of there.
+  /// By the index of a checkpoint: StateMachine::first_index() as of there, or the first checkpoint that it goes on
+  /// from.
   std::map<raft::Index, raft::Index> first_needed_;
   std::size_t applied_bytes_ = 0;  ///< since the last checkpoint was taken
-  raft::Bytes pending_delta_;      ///< frames that no durable checkpoint has yet
+  raft::Index applied_index_;      ///< of the last entry that applied() was called with,
+  raft::Term applied_term_;
+  raft::Index taken_index_;  ///< of the last checkpoint that was taken, or loaded
+
+  std::optional<Restating> restating_;
+  bool restated_ = false;  ///< all have been, and no checkpoint was taken since
+  /// Deltas of checkpoints from this one on hold all ids that outlive their events.
+  raft::Index forever_from_;
+  std::size_t applied_since_restating_ = 0;  ///< bytes of entries: it writes no more than what is applied
+  raft::Bytes pending_delta_;                ///< frames that no durable checkpoint has yet
   bool saving_ = false;
   bool loading_ = false;
   bool moving_ids_ = false;

@@ -23,6 +23,8 @@ constexpr std::uint64_t kTopicChanged = 4;
 constexpr std::uint64_t kGroupChanged = 5;
 /// Before the digest of groups, so that it is not taken for that of settings.
 constexpr std::uint64_t kGroups = 6;
+/// The same for ids that outlive their events.
+constexpr std::uint64_t kForeverIds = 7;
 
 void put(std::string& out, std::uint64_t number) {
   std::array<char, sizeof number> bytes;
@@ -110,6 +112,11 @@ void Digest::applied(const DecodedEntry& entry, const Applied& applied, const St
   if (state.groups().digest() != 0) {
     put(said, kGroups);
     put(said, state.groups().digest());
+  }
+  if (state.forever_ids().size() != 0) {
+    put(said, kForeverIds);
+    put(said, state.forever_ids().size());
+    put(said, state.forever_ids().digest());
   }
   const std::array<std::string_view, 1> parts{said};
   value_ = wire::checksum_of(parts);

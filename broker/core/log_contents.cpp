@@ -191,6 +191,7 @@ LogContents Replay::contents() const {
                        .position = state_.last_position(),
                        .topics = state_.live_topic_count(),
                        .ids = state_.ids().size_with_runs(),
+                       .forever_ids = state_.forever_ids().size(),
                        .time_ms = state_.time_ms(),
                        .digest = digest_.value(),
                        .config = config_};
@@ -221,7 +222,9 @@ std::expected<LogContents, storage::Error> contents_of_log(storage::LogStore& st
 std::string to_text(const LogContents& contents) {
   return "position " + std::to_string(contents.position.value) + ", " + std::to_string(contents.events) + " events (" +
          std::to_string(contents.bytes) + " bytes) in " + std::to_string(contents.topics) + " topics, " +
-         std::to_string(contents.ids) + " ids, digest " + digest_text(contents.digest);
+         std::to_string(contents.ids) + " ids, " +
+         (contents.forever_ids == 0 ? "" : std::to_string(contents.forever_ids) + " ids forever, ") + "digest " +
+         digest_text(contents.digest);
 }
 
 }  // namespace weir::broker

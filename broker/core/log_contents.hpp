@@ -19,11 +19,12 @@ struct LogContents {
   raft::Position position;
   std::uint64_t events = 0;  ///< that are retained
   std::uint64_t topics = 0;
-  std::uint64_t ids = 0;      ///< that are remembered
-  std::uint64_t bytes = 0;    ///< of the bodies that are retained
-  std::uint64_t time_ms = 0;  ///< log time
-  std::uint64_t digest = 0;   ///< DESIGN §9: the same on all who applied the same
-  wire::ConfigEntry config;   ///< in force
+  std::uint64_t ids = 0;          ///< that are remembered as long as their events
+  std::uint64_t forever_ids = 0;  ///< that outlive them
+  std::uint64_t bytes = 0;        ///< of the bodies that are retained
+  std::uint64_t time_ms = 0;      ///< log time
+  std::uint64_t digest = 0;       ///< DESIGN §9: the same on all who applied the same
+  wire::ConfigEntry config;       ///< in force
 };
 
 /// Applies what the store holds up to `last`, from its newest checkpoint on. Requires that nothing writes to it.

@@ -306,6 +306,7 @@ void Node::Impl::tick() {
   }
   tick_bootstrap();
   if (replica_) {
+    checkpoints_.tick(state_, digest_, applier_->config(), founding_data_);
     replica_->tick();
   }
   if (ticks_ % kTicksPerFound == 0) {

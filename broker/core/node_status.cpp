@@ -117,6 +117,9 @@ Counters Node::Impl::counters() const {
     counters.id_filter_bytes += run->memory_bytes();
     counters.id_run_bytes += run->disk_bytes();
   }
+  counters.forever_ids = state_.forever_ids().size();
+  counters.forever_ids_bytes = state_.forever_ids().bytes();
+  counters.forever_ids_bytes_max = state_.forever_ids().bytes_max();
   counters.pending_requests = pending();
   counters.pending_bytes = pending_bytes_;
   counters.waiters = waiters_.size();

@@ -50,6 +50,10 @@ wire::Outcome StateMachine::PublishPass::decide(std::uint32_t number, const wire
     skip(request);
     return *std::move(refused);
   }
+  if (auto refused = check_room(request, *findings)) {
+    skip(request);
+    return *std::move(refused);
+  }
   take_effect(number, request);
   return store(request, *findings);
 }
@@ -75,13 +79,12 @@ std::expected<std::vector<StateMachine::PublishPass::Finding>, wire::Refused> St
 
 std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::PublishPass::check_id(
     const wire::RequestView& request, std::uint32_t ordinal) {
-  const auto id = events_.id(ordinal);
+  const EventId id = id_of(ordinal);
   const std::uint32_t number = events_.topic_number(ordinal);
-  if (id.empty() || !state_.remembers_ids(events_.topics()[number])) {
+  if (id.id.empty() || !state_.remembers_ids(events_.topics()[number])) {
     return Finding{};
   }
-  const auto source = events_.source(ordinal);
-  const auto known = state_.match(hashes_[ordinal], events_.topics()[number], source, id, past_);
+  const auto known = state_.match(hashes_[ordinal], events_.topics()[number], id, past_);
   if (known && !(raft::is_mutated(raft::Mutant::dedup_before_entry) && known->entry == entry_)) {
     return compare(*known, ordinal, ordinal - request.first_event);
   }
@@ -110,8 +113,7 @@ bool StateMachine::PublishPass::is_same_id(std::uint32_t ordinal, std::uint32_t 
 
 std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::PublishPass::compare(
     const Match& match, std::uint32_t ordinal, std::uint32_t in_request) {
-  const auto* stored = match.entry->publish();
-  if (stored == nullptr) {
+  if (!is_event(match)) {
     return std::unexpected(wire::Refused{.kind = wire::RefusalKind::id_claimed,
                                          .event = in_request,
                                          .offset = {},
@@ -119,7 +121,7 @@ std::expected<StateMachine::PublishPass::Finding, wire::Refused> StateMachine::P
   }
   wire::EventResult original = match.entry == entry_ ? results_[match.place.ordinal] : state_.original(match);
   original.storing = wire::Storing::duplicate;
-  if (wire::content_digest(stored->event(match.place.ordinal)) != wire::content_digest(events_.event(ordinal)) &&
+  if (content_of(match) != wire::content_digest(events_.event(ordinal)) &&
       !raft::is_mutated(raft::Mutant::dedup_by_id_only)) {
     return std::unexpected(wire::Refused{.kind = wire::RefusalKind::id_reuse,
                                          .event = in_request,
@@ -139,6 +141,30 @@ std::optional<wire::Refused> StateMachine::PublishPass::check_expectations(const
                            .offset = next,
                            .detail = "topic '" + std::string(expectation.topic) + "': next offset is " +
                                      std::to_string(next.value) + ", not " + std::to_string(expectation.next.value)};
+    }
+  }
+  return std::nullopt;
+}
+
+EventId StateMachine::PublishPass::id_of(std::uint32_t ordinal) const {
+  return {.source = events_.source(ordinal), .id = events_.id(ordinal)};
+}
+
+std::optional<wire::Refused> StateMachine::PublishPass::check_room(const wire::RequestView& request,
+                                                                   const std::vector<Finding>& findings) const {
+  if (state_.dedup_set_count_ == 0) {
+    return std::nullopt;
+  }
+  std::size_t bytes = 0;
+  for (std::uint32_t i = 0; i < findings.size(); ++i) {
+    const std::uint32_t ordinal = request.first_event + i;
+    const std::string_view topic = events_.topics()[events_.topic_number(ordinal)];
+    if (findings[i].kind != Finding::Kind::fresh || events_.id(ordinal).empty() || !state_.forever_topic(topic)) {
+      continue;
+    }
+    bytes += ForeverIds::bytes_of(id_of(ordinal));
+    if (!state_.forever_ids_.has_room(bytes)) {
+      return state_.no_room_forever(topic);
     }
   }
   return std::nullopt;
@@ -188,9 +214,21 @@ void StateMachine::PublishPass::store_event(std::uint32_t ordinal) {
   part->second.bytes += static_cast<std::uint32_t>(events_.body_size(ordinal));
   part->second.last = stored_++;
   if (!events_.id(ordinal).empty() && state_.remembers_ids(events_.topics()[number])) {
-    const storage::IdPlace place{.log_index = entry_->index, .ordinal = ordinal};
-    state_.ids_.insert(hashes_[ordinal], place);
-    state_.delta_.add(hashes_[ordinal], place, DeltaWriter::Kind::event);
+    remember(ordinal, part->second.topic);
+  }
+}
+
+void StateMachine::PublishPass::remember(std::uint32_t ordinal, raft::TopicId topic) {
+  const storage::IdPlace place{.log_index = entry_->index, .ordinal = ordinal};
+  state_.ids_.insert(hashes_[ordinal], place);
+  state_.delta_.add(hashes_[ordinal], place, DeltaWriter::Kind::event);
+  if (state_.settings(topic).dedup_ms.kind == wire::Setting::Kind::forever) {
+    state_.remember_forever(topic, hashes_[ordinal], id_of(ordinal),
+                            {.log_index = entry_->index,
+                             .offset = results_[ordinal].offset,
+                             .position = results_[ordinal].position,
+                             .time_ms = results_[ordinal].time_ms,
+                             .content = wire::content_digest(events_.event(ordinal))});
   }
 }
 

@@ -42,9 +42,15 @@ class StateMachine::PublishPass {
   [[nodiscard]] bool is_same_id(std::uint32_t ordinal, std::uint32_t other) const;
   std::expected<Finding, wire::Refused> compare(const Match& match, std::uint32_t ordinal, std::uint32_t in_request);
   [[nodiscard]] std::optional<wire::Refused> check_expectations(const wire::RequestView& request) const;
+  /// Ids that are to be remembered forever must have room.
+  [[nodiscard]] std::optional<wire::Refused> check_room(const wire::RequestView& request,
+                                                        const std::vector<Finding>& findings) const;
+  [[nodiscard]] EventId id_of(std::uint32_t ordinal) const;
   [[nodiscard]] raft::Offset next_offset(std::string_view topic) const;
   wire::Outcome store(const wire::RequestView& request, const std::vector<Finding>& findings);
   void store_event(std::uint32_t ordinal);
+  /// Of an event that was given its place.
+  void remember(std::uint32_t ordinal, raft::TopicId topic);
   void skip(const wire::RequestView& request);
   void finish();
 

@@ -57,9 +57,9 @@ wire::EventResult StateMachine::PublishPass::recall_event(std::uint32_t ordinal,
   wire::EventResult result = given.value_or(wire::EventResult{});
   // It was a duplicate when the batch was stored: its id leads to the original, unless that is gone.
   if (!given && !events_.id(ordinal).empty()) {
-    const auto match = state_.match(hashes_[ordinal], events_.topics()[events_.topic_number(ordinal)],
-                                    events_.source(ordinal), events_.id(ordinal), past_);
-    if (match && match->entry->publish() != nullptr) {
+    const auto match =
+        state_.match(hashes_[ordinal], events_.topics()[events_.topic_number(ordinal)], id_of(ordinal), past_);
+    if (match && is_event(*match)) {
       result = match->entry == entry_ ? results_[match->place.ordinal] : state_.original(*match);
     }
   }

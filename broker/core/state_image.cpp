@@ -12,11 +12,12 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "images are written as the numbers lie in memory");
 
-constexpr std::uint16_t kVersion = 3;
+constexpr std::uint16_t kVersion = 4;
 constexpr std::size_t kMagicSize = 4;
 constexpr std::size_t kHeadSize = 16;
 constexpr char kRow = 1;
 constexpr char kIdsOf = 2;
+constexpr char kForeverId = 5;
 
 template <class T>
 void put(std::string& out, T value) {
@@ -78,6 +79,21 @@ void DeltaWriter::add(storage::IdHash hash, storage::IdPlace place, Kind kind) {
   records_.append(record.data(), record.size());
 }
 
+void DeltaWriter::add(raft::TopicId topic, const EventId& id, const ForeverRow& row) {
+  records_ += kForeverId;
+  put(records_, static_cast<std::uint32_t>(topic.value));
+  put(records_, row.log_index.value);
+  put(records_, row.offset.value);
+  put(records_, row.position.value);
+  put(records_, row.time_ms);
+  put(records_, row.content.high);
+  put(records_, row.content.low);
+  put(records_, static_cast<std::uint16_t>(id.source.size()));
+  put(records_, static_cast<std::uint16_t>(id.id.size()));
+  records_ += id.source;
+  records_ += id.id;
+}
+
 void DeltaWriter::clear() {
   records_.clear();
   ids_of_ = {};
@@ -134,6 +150,22 @@ std::string_view ImageReader::text(std::size_t size) {
   const std::string_view text = rest_.substr(0, size);
   rest_.remove_prefix(size);
   return text;
+}
+
+ImageReader::ForeverId ImageReader::forever_id() {
+  ForeverId read;
+  read.topic = raft::TopicId{u32()};
+  read.row.log_index = raft::Index{u64()};
+  read.row.offset = raft::Offset{u64()};
+  read.row.position = raft::Position{u64()};
+  read.row.time_ms = u64();
+  read.row.content.high = u64();
+  read.row.content.low = u64();
+  const std::size_t source_size = u16();
+  const std::size_t id_size = u16();
+  read.id.source = text(source_size);
+  read.id.id = text(id_size);
+  return read;
 }
 
 std::uint32_t ImageReader::count(std::size_t size) {

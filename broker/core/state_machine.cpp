@@ -15,23 +15,22 @@ namespace {
 /// their turn comes.
 constexpr std::size_t kPrefetched = 32;
 
-[[nodiscard]] storage::IdHash hash_of(std::string_view topic, std::string_view source, std::string_view id) {
-  const wire::Hash128 hash = wire::id_hash(topic, source, id);
-  return {.high = hash.high, .low = hash.low};
+[[nodiscard]] EventId id_of(const wire::Claim& claim) {
+  return {.source = claim.source, .id = claim.id};
 }
 
 /// The id at `ordinal` of an entry is this one, not just one with the same hash.
 [[nodiscard]] bool is_same_id(const DecodedEntry& entry, std::uint32_t ordinal, std::string_view topic,
-                              std::string_view source, std::string_view id) {
+                              const EventId& id) {
   if (const auto* events = entry.publish()) {
     // A batch's key has the number of its request, and may have the same hash as an id.
-    return ordinal < events->event_count() && events->id(ordinal) == id && events->source(ordinal) == source &&
+    return ordinal < events->event_count() && events->id(ordinal) == id.id && events->source(ordinal) == id.source &&
            events->topics()[events->topic_number(ordinal)] == topic;
   }
   const auto* dedup = entry.dedup();
   WEIR_CHECK(dedup != nullptr && ordinal < dedup->claims.size());
   const auto& claim = dedup->claims[ordinal];
-  return claim.id == id && claim.source == source && claim.topic == topic;
+  return claim.id == id.id && claim.source == id.source && claim.topic == topic;
 }
 
 /// How many of the stored events before `ordinal` (those not skipped) are of the topic with this number in the entry.
@@ -61,11 +60,16 @@ void add_places(const std::vector<storage::IdKey>& keys, const std::vector<stora
   }
 }
 
+storage::IdHash StateMachine::hash_of(std::string_view topic, const EventId& id) {
+  const wire::Hash128 hash = wire::id_hash(topic, id.source, id.id);
+  return {.high = hash.high, .low = hash.low};
+}
+
 std::vector<storage::IdHash> StateMachine::id_hashes(const wire::PublishView& events) {
   std::vector<storage::IdHash> hashes(events.event_count());
   for (std::uint32_t i = 0; i < events.event_count(); ++i) {
     if (const auto id = events.id(i); !id.empty()) {
-      hashes[i] = hash_of(events.topics()[events.topic_number(i)], events.source(i), id);
+      hashes[i] = hash_of(events.topics()[events.topic_number(i)], {.source = events.source(i), .id = id});
     }
   }
   return hashes;
@@ -82,6 +86,13 @@ std::vector<storage::IdPlace> StateMachine::places_of(storage::IdHash hash, cons
   std::ranges::sort(found);
   found.erase(std::ranges::unique(found).begin(), found.end());
   return found;
+}
+
+void StateMachine::look_up_id(storage::IdHash hash, std::string_view topic, const EventId& id, std::uint64_t now_ms,
+                              const RunPlaces& places, Lookups& lookups) const {
+  if (!forever_row(hash, topic, id)) {
+    look_up(hash, topic, now_ms, places, lookups);
+  }
 }
 
 void StateMachine::look_up(storage::IdHash hash, std::string_view topic, std::uint64_t now_ms, const RunPlaces& places,
@@ -120,12 +131,13 @@ Lookups StateMachine::lookups(const DecodedEntry& entry, const RunPlaces& places
         ids_.prefetch(std::span(hashes).subspan(i, std::min(kPrefetched, hashes.size() - i)));
       }
       if (!events->id(i).empty()) {
-        look_up(hashes[i], events->topics()[events->topic_number(i)], now_ms, places, lookups);
+        look_up_id(hashes[i], events->topics()[events->topic_number(i)],
+                   {.source = events->source(i), .id = events->id(i)}, now_ms, places, lookups);
       }
     }
   } else if (const auto* dedup = entry.dedup()) {
     for (const auto& claim : dedup->claims) {
-      look_up(hash_of(claim.topic, claim.source, claim.id), claim.topic, now_ms, places, lookups);
+      look_up_id(hash_of(claim.topic, id_of(claim)), claim.topic, id_of(claim), now_ms, places, lookups);
     }
   }
   std::ranges::sort(lookups.entries);
@@ -168,9 +180,11 @@ Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& ear
   return applied;
 }
 
-std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std::string_view topic,
-                                                       std::string_view source, std::string_view id,
+std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std::string_view topic, const EventId& id,
                                                        const Past& past) const {
+  if (const auto row = forever_row(hash, topic, id)) {
+    return Match{.place = {}, .entry = nullptr, .row = row};
+  }
   const bool in_runs = !past.places.empty() && past.places.contains(key_of(hash));
   if (!in_runs && !ids_.may_contain(hash)) {
     return std::nullopt;
@@ -182,7 +196,7 @@ std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std
     }
     Match found{.place = place, .entry = past.entries(place.log_index)};
     WEIR_CHECK(found.entry != nullptr);
-    if (is_same_id(*found.entry, place.ordinal, topic, source, id) && is_kept(found)) {
+    if (is_same_id(*found.entry, place.ordinal, topic, id) && is_kept(found)) {
       return found;
     }
   }
@@ -190,6 +204,12 @@ std::optional<StateMachine::Match> StateMachine::match(storage::IdHash hash, std
 }
 
 wire::EventResult StateMachine::original(const Match& match) const {
+  if (match.row) {
+    return {.offset = match.row->offset,
+            .position = match.row->position,
+            .time_ms = match.row->time_ms,
+            .storing = wire::Storing::duplicate};
+  }
   const auto row = events_.find(match.place.log_index);
   const auto* events = match.entry->publish();
   WEIR_CHECK(row.has_value() && events != nullptr);
@@ -210,11 +230,11 @@ wire::EventResult StateMachine::original(const Match& match) const {
 }
 
 wire::Claimed StateMachine::describe(const Match& match) const {
-  if (match.entry->publish() != nullptr) {
+  if (is_event(match)) {
     return {.state = wire::ClaimState::published_before, .original = original(match)};
   }
   wire::EventResult claimed;
-  claimed.time_ms = match.entry->time_ms();
+  claimed.time_ms = match.row ? match.row->time_ms : match.entry->time_ms();
   claimed.storing = wire::Storing::duplicate;
   return {.state = wire::ClaimState::claimed_before, .original = claimed};
 }
@@ -227,11 +247,17 @@ wire::Outcome StateMachine::claim(const wire::Claim& claim, raft::Index index, s
                          .offset = {},
                          .detail = "topic '" + claim.topic + "' remembers no ids (its dedup is off)"};
   }
-  if (const auto found =
-          match(hash_of(claim.topic, claim.source, claim.id), claim.topic, claim.source, claim.id, past)) {
+  const EventId id = id_of(claim);
+  const auto hash = hash_of(claim.topic, id);
+  if (const auto found = match(hash, claim.topic, id, past)) {
     return describe(*found);
   }
-  const auto hash = hash_of(claim.topic, claim.source, claim.id);
+  if (const auto topic = forever_topic(claim.topic)) {
+    if (!forever_ids_.has_room(ForeverIds::bytes_of(id))) {
+      return no_room_forever(claim.topic);
+    }
+    remember_forever(*topic, hash, id, {.log_index = index, .offset = {}, .position = {}, .time_ms = time_ms_});
+  }
   const storage::IdPlace place{.log_index = index, .ordinal = ordinal};
   ids_.insert(hash, place);
   delta_.add(hash, place, DeltaWriter::Kind::claim);
@@ -245,14 +271,13 @@ wire::Outcome StateMachine::claim(const wire::Claim& claim, raft::Index index, s
 
 Lookups StateMachine::candidates(const wire::Claim& id, const RunPlaces& places) const {
   Lookups lookups;
-  look_up(hash_of(id.topic, id.source, id.id), id.topic, time_ms_, places, lookups);
+  look_up_id(hash_of(id.topic, id_of(id)), id.topic, id_of(id), time_ms_, places, lookups);
   return lookups;
 }
 
 std::optional<wire::Claimed> StateMachine::find_id(const wire::Claim& id, const EntrySource& earlier,
                                                    const RunPlaces& places) const {
-  const auto found =
-      match(hash_of(id.topic, id.source, id.id), id.topic, id.source, id.id, {.entries = earlier, .places = places});
+  const auto found = match(hash_of(id.topic, id_of(id)), id.topic, id_of(id), {.entries = earlier, .places = places});
   return found ? std::optional(describe(*found)) : std::nullopt;
 }
 

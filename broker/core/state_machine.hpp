@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "broker/core/decoded_entry.hpp"
+#include "broker/core/forever_ids.hpp"
 #include "broker/core/groups.hpp"
 #include "broker/core/reading.hpp"
 #include "broker/core/state_image.hpp"
@@ -49,6 +50,10 @@ struct Lookups {
 
 class StateMachine {
  public:
+  StateMachine() = default;
+  /// For tests: with room for fewer ids that outlive their events.
+  explicit StateMachine(std::size_t forever_bytes_max) : forever_ids_(forever_bytes_max) {}
+
   /// `places`: what was asked for already. Once no key is named, the entries are all that is needed.
   [[nodiscard]] Lookups lookups(const DecodedEntry& entry, const RunPlaces& places = {}) const;
 
@@ -71,6 +76,12 @@ class StateMachine {
   /// Appends the ids that a delta has, those of claims among them.
   [[nodiscard]] static std::expected<void, std::string> ids_in_delta(std::string_view delta,
                                                                      std::vector<storage::KeyedPlace>& ids);
+
+  // --- ids that outlive their events (state_machine_forever.cpp)
+  [[nodiscard]] const ForeverIds& forever_ids() const { return forever_ids_; }
+  /// Puts them into the delta once more, `bytes` of them at a time, going on at `walk`. After true they are all in
+  /// deltas taken since it began: for their sake no older one is needed.
+  bool restate_forever_ids(ForeverIds::Walk& walk, std::size_t bytes);
 
   // --- retention
   /// The log before this entry is needed by nothing: no event or claim in it is kept.
@@ -129,16 +140,19 @@ class StateMachine {
     wire::TopicSettings settings;
     bool removed = false;
     raft::Index claims_before;  ///< claims made by entries before this one went with the topic
+    raft::Index forever_from;   ///< dedup is forever: what entries from this one on stored has a row; else 0
   };
-  /// An id that is in the log already: an event's, or a claim.
+  /// An id that was stored or claimed before, known by its row, or by its place in the log.
   struct Match {
     storage::IdPlace place;
-    DecodedEntryPtr entry;
+    DecodedEntryPtr entry;  ///< null if there is a row
+    std::optional<ForeverRow> row = std::nullopt;
   };
   enum class Presence : std::uint8_t { live = 1, removed = 2 };
   class PublishPass;
   friend class PublishPass;
 
+  [[nodiscard]] static storage::IdHash hash_of(std::string_view topic, const EventId& id);
   /// Keys of batches stand among the ids, of no topic.
   [[nodiscard]] static storage::IdHash batch_key_hash(std::string_view key);
   /// Of each event's id, by ordinal; of an event without one: nothing.
@@ -148,12 +162,19 @@ class StateMachine {
     const EntrySource& entries;
     const RunPlaces& places;
   };
-  [[nodiscard]] std::optional<Match> match(storage::IdHash hash, std::string_view topic, std::string_view source,
-                                           std::string_view id, const Past& past) const;
+  [[nodiscard]] std::optional<Match> match(storage::IdHash hash, std::string_view topic, const EventId& id,
+                                           const Past& past) const;
   /// Of the table and of runs, in log order.
   [[nodiscard]] std::vector<storage::IdPlace> places_of(storage::IdHash hash, const RunPlaces& places) const;
+  /// Where the disk must be asked for what has this hash; `topic` says how far back that counts.
   void look_up(storage::IdHash hash, std::string_view topic, std::uint64_t now_ms, const RunPlaces& places,
                Lookups& lookups) const;
+  /// As look_up(), if no row answers.
+  void look_up_id(storage::IdHash hash, std::string_view topic, const EventId& id, std::uint64_t now_ms,
+                  const RunPlaces& places, Lookups& lookups) const;
+  [[nodiscard]] static bool is_event(const Match& match);
+  /// wire::content_digest of the event.
+  [[nodiscard]] static wire::Hash128 content_of(const Match& match);
   /// The offset, position and time that the event at `place` was given.
   [[nodiscard]] wire::EventResult original(const Match& match) const;
   /// What the `count` events from `first` on of an earlier entry were given; nothing for those it did not store.
@@ -170,6 +191,13 @@ class StateMachine {
   /// is_kept() decides.
   [[nodiscard]] raft::Index first_remembered(std::string_view topic, std::uint64_t now_ms) const;
   [[nodiscard]] bool is_in_window(const Topic& topic, const Match& match) const;
+  /// If its dedup is forever.
+  [[nodiscard]] std::optional<raft::TopicId> forever_topic(std::string_view topic) const;
+  [[nodiscard]] std::optional<ForeverRow> forever_row(storage::IdHash hash, std::string_view topic,
+                                                      const EventId& id) const;
+  void remember_forever(raft::TopicId topic, storage::IdHash hash, const EventId& id, const ForeverRow& row);
+  [[nodiscard]] wire::Refused no_room_forever(std::string_view topic) const;
+  void restore_forever(ImageReader& image);
   void retain(const wire::RetainEntry& entry);
   void raise_floor(raft::TopicId topic, raft::Offset first_offset);
   /// Floors have risen: the log, rows and ids follow.
@@ -216,6 +244,10 @@ class StateMachine {
   Groups groups_;
   storage::EventIndex events_;
   storage::DedupIndex ids_;
+  ForeverIds forever_ids_;
+  /// What restore() was told that deltas hold; until finish_restore().
+  std::uint64_t forever_size_saved_ = 0;
+  std::uint64_t forever_digest_saved_ = 0;
   DeltaWriter delta_;
 };
 

@@ -68,8 +68,7 @@ raft::Position StateMachine::removed_of(const std::vector<std::string>& patterns
 }
 
 storage::IdHash StateMachine::batch_key_hash(std::string_view key) {
-  const wire::Hash128 hash = wire::id_hash({}, {}, key);
-  return {.high = hash.high, .low = hash.low};
+  return hash_of({}, {.source = {}, .id = key});
 }
 
 std::optional<StateMachine::Match> StateMachine::match_batch(std::string_view key, const Past& past) const {

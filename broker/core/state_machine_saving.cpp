@@ -13,8 +13,10 @@ constexpr std::size_t kIdBytes = 1 + 8 + 8 + 4;
 /// What follows a topic: settings are the bits below.
 constexpr unsigned kClaimsBefore = 16;
 constexpr unsigned kRemoved = 32;
+constexpr unsigned kForever = 64;
 constexpr std::uint8_t kRow = 1;
 constexpr std::uint8_t kIdsOf = 2;
+constexpr std::uint8_t kForeverId = 5;
 
 [[nodiscard]] std::unexpected<std::string> damaged(std::string_view what, const std::string& why) {
   return std::unexpected("the saved " + std::string(what) + " cannot be used: " + why);
@@ -41,13 +43,19 @@ std::string StateMachine::save() const {
     save_settings(topic, image);
   }
   groups_.save(image);
+  image.number(forever_ids_.size());
+  image.number(forever_ids_.digest());
   return image.finish(kStateMagic);
 }
 
 void StateMachine::save_settings(const Topic& topic, ImageWriter& image) {
-  const auto settings = topic.settings.in_order();
+  auto settings = topic.settings.in_order();
+  if (topic.forever_from != raft::Index{}) {
+    settings.back() = {};  // said by its flag
+  }
   unsigned flags = topic.removed ? kRemoved : 0;
   flags |= topic.claims_before != raft::Index{} ? kClaimsBefore : 0;
+  flags |= topic.forever_from != raft::Index{} ? kForever : 0;
   for (std::size_t i = 0; i < settings.size(); ++i) {
     flags |= settings[i].kind != wire::Setting::Kind::unset ? 1U << i : 0;
   }
@@ -60,6 +68,9 @@ void StateMachine::save_settings(const Topic& topic, ImageWriter& image) {
   if (topic.claims_before != raft::Index{}) {
     image.number(topic.claims_before.value);
   }
+  if (topic.forever_from != raft::Index{}) {
+    image.number(topic.forever_from.value);
+  }
 }
 
 void StateMachine::restore_settings(Topic& topic, ImageReader& image) {
@@ -71,10 +82,14 @@ void StateMachine::restore_settings(Topic& topic, ImageReader& image) {
       settings[i] = {.kind = value == 0 ? wire::Setting::Kind::off : wire::Setting::Kind::value, .value = value};
     }
   }
-  topic.settings = wire::TopicSettings::from(settings);
   if ((flags & kClaimsBefore) != 0) {
     topic.claims_before = raft::Index{image.u64()};
   }
+  if ((flags & kForever) != 0) {
+    topic.forever_from = raft::Index{image.u64()};
+    settings.back() = {.kind = wire::Setting::Kind::forever, .value = 0};
+  }
+  topic.settings = wire::TopicSettings::from(settings);
   topic.removed = (flags & kRemoved) != 0;
 }
 
@@ -105,6 +120,10 @@ std::expected<void, std::string> StateMachine::restore(std::string_view state) {
     topics_.push_back(std::move(topic));
   }
   const bool groups_fit = image->version() < 3 || groups_.restore(*image);
+  if (image->version() >= 4) {
+    forever_size_saved_ = image->u64();
+    forever_digest_saved_ = image->u64();
+  }
   if (!groups_fit || !image->whole() || topic_ids_.size() != topics_.size() || first_index_ > applied_index_.next()) {
     return damaged("state", "its tables do not fit together");
   }
@@ -131,6 +150,8 @@ std::expected<void, std::string> StateMachine::add_delta(std::string_view delta)
     } else if (kind == static_cast<std::uint8_t>(DeltaWriter::Kind::event) ||
                kind == static_cast<std::uint8_t>(DeltaWriter::Kind::claim)) {
       restore_id(*image, ids_of, static_cast<DeltaWriter::Kind>(kind), ids);
+    } else if (kind == kForeverId) {
+      restore_forever(*image);
     } else {
       return damaged("delta", "a record of an unknown kind");
     }
@@ -156,6 +177,8 @@ std::expected<void, std::string> StateMachine::ids_in_delta(std::string_view del
                kind == static_cast<std::uint8_t>(DeltaWriter::Kind::claim)) {
       const auto [hash, place] = read_id(*image, ids_of);
       ids.push_back({.key = key_of(hash), .place = place});
+    } else if (kind == kForeverId) {
+      static_cast<void>(image->forever_id());
     } else {
       return damaged("delta", "a record of an unknown kind");
     }
@@ -226,6 +249,9 @@ void StateMachine::restore_id(ImageReader& image, raft::Index log_index, DeltaWr
 std::expected<void, std::string> StateMachine::finish_restore() {
   if (!events_.is_whole()) {
     return std::unexpected("the saved state is not whole: events are missing between its deltas and its end");
+  }
+  if (forever_ids_.size() != forever_size_saved_ || forever_ids_.digest() != forever_digest_saved_) {
+    return std::unexpected("the saved state is not whole: ids that outlive their events are missing from its deltas");
   }
   for (std::size_t i = 0; i < topics_.size(); ++i) {
     events_.raise_floor(raft::TopicId{i}, topics_[i].first_offset);

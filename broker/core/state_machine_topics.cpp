@@ -85,6 +85,13 @@ wire::TopicChanged StateMachine::remove(raft::TopicId topic) {
 
 void StateMachine::amend(raft::TopicId topic, const wire::TopicSettings& settings, Presence presence) {
   Topic& amended = topics_[topic.value];
+  const bool is_forever = settings.dedup_ms.kind == Kind::forever;
+  if (!is_forever) {
+    amended.forever_from = {};
+    forever_ids_.clear(topic);
+  } else if (amended.forever_from == raft::Index{}) {
+    amended.forever_from = applied_index_;
+  }
   count_settings(amended, ~std::uint64_t{0});
   amended.settings = settings;
   amended.removed = presence == Presence::removed;
@@ -123,7 +130,8 @@ raft::TopicId StateMachine::topic_for(std::string_view name) {
                      .removed_to = {},
                      .settings = {},
                      .removed = false,
-                     .claims_before = {}});
+                     .claims_before = {},
+                     .forever_from = {}});
   topic_ids_.emplace(name, created);
   return created;
 }

@@ -86,6 +86,9 @@ struct Counters {
   std::uint64_t ids_on_disk = 0;
   std::uint64_t id_filter_bytes = 0;
   std::uint64_t id_run_bytes = 0;
+  std::uint64_t forever_ids = 0;
+  std::uint64_t forever_ids_bytes = 0;
+  std::uint64_t forever_ids_bytes_max = 0;
   std::uint64_t pending_requests = 0;
   std::uint64_t pending_bytes = 0;
   std::uint64_t waiters = 0;

@@ -110,6 +110,10 @@ void add_counters(std::string& out, const Counters& counters) {
   gauge("weir_id_runs_ids", "Event ids in them.", counters.ids_on_disk);
   gauge("weir_id_runs_bytes", "Their size.", counters.id_run_bytes);
   gauge("weir_id_runs_memory_bytes", "Memory of their filters.", counters.id_filter_bytes);
+  gauge("weir_forever_ids", "Ids that outlive their events, and claims of such topics.", counters.forever_ids);
+  gauge("weir_forever_ids_bytes", "What these count for.", counters.forever_ids_bytes);
+  gauge("weir_forever_ids_bytes_max", "What they may come to; then new ones are refused.",
+        counters.forever_ids_bytes_max);
   gauge("weir_pending_requests", "Requests accepted and not answered yet.", counters.pending_requests);
   gauge("weir_pending_bytes", "Bytes of these.", counters.pending_bytes);
   gauge("weir_waiting_readers", "Readers waiting for events.", counters.waiters);

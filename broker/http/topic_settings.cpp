@@ -28,12 +28,8 @@ Parsed parse_events(std::string_view text) {
 }
 
 Parsed parse_window(std::string_view text) {
-  if (text == "forever") {
-    return std::unexpected(
-        "'forever' is not in this version: an id is remembered as long as its event is retained, at the longest");
-  }
   auto window = parse_age(text);
-  if (!window) return std::unexpected("must be retained, off, or a duration such as 30s, 90m, 12h or 7d");
+  if (!window) return std::unexpected("must be retained, off, forever, or a duration such as 30s, 90m, 12h or 7d");
   return window;
 }
 
@@ -48,6 +44,13 @@ std::expected<wire::Setting, Problem> parse_setting(const std::string& name, std
   const auto parsed = has_text ? parse(text) : std::unexpected("must be a string, a number or null");
   if (!parsed) return std::unexpected(bad_request(name + ": " + parsed.error()));
   return wire::Setting{.kind = Kind::value, .value = *parsed};
+}
+
+std::expected<wire::Setting, Problem> parse_dedup(std::string_view value) {
+  if (json_kind(value) == JsonKind::string && json_unquoted(value) == "forever") {
+    return wire::Setting{.kind = Kind::forever, .value = 0};
+  }
+  return parse_setting("dedup", value, parse_window, "retained");
 }
 
 std::expected<void, Problem> parse_retention(std::string_view body, wire::TopicSettings& settings) {
@@ -74,6 +77,7 @@ std::string quoted(const std::string& text) {
 /// `shown`: how a value is written.
 std::string setting_json(const wire::Setting& setting, const std::string& shown, std::string_view otherwise) {
   if (setting.kind == Kind::unset) return std::string(otherwise);
+  if (setting.kind == Kind::forever) return R"("forever")";
   return setting.kind == Kind::off ? R"("off")" : shown;
 }
 
@@ -107,7 +111,7 @@ std::expected<wire::TopicSettings, Problem> parse_settings(std::string_view body
     if (member.name == "retention") {
       if (auto parsed = parse_retention(member.value, settings); !parsed) return std::unexpected(parsed.error());
     } else if (member.name == "dedup") {
-      const auto setting = parse_setting("dedup", member.value, parse_window, "retained");
+      const auto setting = parse_dedup(member.value);
       if (!setting) return std::unexpected(setting.error());
       settings.dedup_ms = *setting;
     } else {

@@ -55,7 +55,8 @@ void add_settings(CLI::App& verb, TopicOptions& options) {
   verb.add_option("--retention-bytes", options.settings.bytes, "Bodies that are kept: 1GiB");
   verb.add_option("--retention-count", options.settings.count, "Events that are kept");
   verb.add_option("--dedup", options.settings.dedup,
-                  "How long an id is remembered: retained (as long as its event), or at most so long: 12h");
+                  "How long an id is remembered: retained (as long as its event), at most so long: 12h, or forever, "
+                  "even when its event is gone");
   verb.footer(kDefault);
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 
 #include "broker/http/topic_settings.hpp"
@@ -14,6 +15,15 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr std::string_view kNew = "Content-Type: application/json\r\nIf-None-Match: *\r\n";
+
+/// Retention has come by within kPatience.
+bool loses_events_before(const TestBroker& broker, const std::string& topic, const std::string& first_offset) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (member(ask(broker, "GET /v1/topics/" + topic).body, "first_offset") != first_offset) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+  }
+  return true;
+}
 
 TEST(HttpTopics, ArePutChangedShownAndRemoved) {
   const TestBroker broker;
@@ -71,6 +81,35 @@ TEST(HttpTopics, WithoutDedupStoreAgainAndTakeNoClaims) {
   EXPECT_EQ(ask(broker, "PUT /v1/ids/t?id=k").status, 409U);
 }
 
+TEST(HttpTopics, ThatRememberForeverSaySoAndKnowIdsWhoseEventsAreGone) {
+  const TestBroker broker;
+  const Reply created = ask(broker, "PUT /v1/topics/t", kJson, R"({"dedup":"forever","retention":{"count":1}})");
+  EXPECT_EQ(created.status, 201U) << created.body;
+  EXPECT_THAT(created.body,
+              HasSubstr(R"("settings":{"retention":{"age":null,"bytes":null,"count":1},"dedup":"forever"})"));
+  const Reply shown = ask(broker, "GET /v1/topics/t");
+  EXPECT_THAT(shown.body, HasSubstr(R"("count":1},"dedup":"forever"}})")) << "in force too";
+  const Reply first = ask(broker, "POST /v1/events/t?id=i", "", "1");
+  EXPECT_EQ(first.status, 201U);
+  EXPECT_EQ(ask(broker, "PUT /v1/ids/t?id=k").status, 201U);
+  EXPECT_EQ(ask(broker, "POST /v1/events/t?id=j", "", "2").status, 201U);
+  ASSERT_TRUE(loses_events_before(broker, "t", "1"));
+  const Reply again = ask(broker, "POST /v1/events/t?id=i", "", "1");
+  EXPECT_EQ(again.status, 200U);
+  EXPECT_THAT(again.body, HasSubstr(R"("offset":0,"position":1)"));
+  const Reply other = ask(broker, "POST /v1/events/t?id=i", "", "other");
+  EXPECT_EQ(other.status, 422U);
+  EXPECT_THAT(other.body, HasSubstr(R"("offset":0)"));
+  EXPECT_THAT(ask(broker, "GET /v1/ids/t?id=i").body, HasSubstr(R"("state":"published")"));
+  EXPECT_THAT(ask(broker, "GET /v1/ids/t?id=k").body, HasSubstr(R"("state":"claimed")"));
+  EXPECT_EQ(ask(broker, "PUT /v1/ids/t?id=i").status, 200U) << "published before";
+  EXPECT_THAT(ask(broker, "GET /metrics").body, HasSubstr("weir_forever_ids 3\n"));
+  EXPECT_EQ(ask(broker, "PATCH /v1/topics/t", kJson, R"({"dedup":"retained"})").status, 200U);
+  EXPECT_EQ(ask(broker, "GET /v1/ids/t?id=i").status, 404U);
+  EXPECT_EQ(ask(broker, "PATCH /v1/topics/t", kJson, R"({"dedup":"forever"})").status, 200U);
+  EXPECT_EQ(ask(broker, "POST /v1/events/t?id=i", "", "1").status, 201U);
+}
+
 TEST(HttpTopics, WhatHasNoPlaceIsRefusedByName) {
   const TestBroker broker;
   const auto refused = [&broker](std::string_view body) {
@@ -87,8 +126,8 @@ TEST(HttpTopics, WhatHasNoPlaceIsRefusedByName) {
   EXPECT_THAT(refused(R"({"retention":{"count":0}})"), HasSubstr("retention.count"));
   EXPECT_THAT(refused(R"({"retention":{"count":-1}})"), HasSubstr("retention.count"));
   EXPECT_THAT(refused(R"({"retention":"7d"})"), HasSubstr("retention must be"));
-  EXPECT_THAT(refused(R"({"dedup":"forever"})"), HasSubstr("'forever' is not in this version"));
-  EXPECT_THAT(refused(R"({"dedup":"5"})"), HasSubstr("dedup"));
+  EXPECT_THAT(refused(R"({"retention":{"age":"forever"}})"), HasSubstr("retention.age"));
+  EXPECT_THAT(refused(R"({"dedup":"5"})"), HasSubstr("must be retained, off, forever, or a duration"));
   EXPECT_THAT(refused(R"({"dedup":"5s","dedup":"6s"})"), HasSubstr("JSON"));
   EXPECT_THAT(refused("[]"), HasSubstr("JSON object"));
   EXPECT_EQ(ask(broker, "PUT /v1/topics/$sys/a", kJson, "{}").status, 400U);
@@ -104,6 +143,10 @@ TEST(TopicSettings, ShownSettingsAreSettingsThatArePut) {
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings_json(*settings), body);
   EXPECT_EQ(parse_settings(settings_json(*settings), {}).value(), *settings);
+  const auto forever = parse_settings(R"({"dedup":"forever"})", {});
+  ASSERT_TRUE(forever);
+  EXPECT_EQ(forever->dedup_ms.kind, wire::Setting::Kind::forever);
+  EXPECT_EQ(parse_settings(settings_json(*forever), {}).value(), *forever);
 }
 
 }  // namespace

@@ -158,7 +158,10 @@ class Topics(unittest.TestCase):
         code, out, _ = weir("set", "orders", "--retention-age", "default", "-o", "json")
         self.assertEqual((code, json.loads(out)["settings"]["retention"]["age"]), (0, None))
         self.assertRegex(weir("info", "orders")[1], r"dedup +12h +topic\n")
-        self.assertEqual(weir("set", "orders", "--dedup", "forever")[0], 1)
+        code, out, _ = weir("set", "orders", "--dedup", "forever")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"dedup +forever +topic\n")
+        self.assertEqual(weir("set", "orders", "--dedup", "for a while")[0], 1)
         self.assertEqual(weir("set", "orders")[0], 2)
         self.assertEqual(
             weir("rm", "orders"), (0, "orders removed; should it come back, its next offset is 0\n", "")

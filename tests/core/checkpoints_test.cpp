@@ -58,16 +58,7 @@ class CheckpointTest : public testing::Test {
   }
 
   /// Events before this offset go, without a checkpoint being taken.
-  void remove_before(std::uint64_t offset) {
-    raft::Entry entry{.index = {},
-                      .term = raft::Term{1},
-                      .command = raft::Command::retain,
-                      .checksum = 0,
-                      .data = wire::encode(wire::RetainEntry{
-                          .time_ms = 1, .floors = {{"t", raft::Offset{offset}}}, .claims_before = {}})};
-    entry.checksum = wire::entry_checksum(entry.command, entry.data.view());
-    machine_.apply(std::move(entry));
-  }
+  void remove_before(std::uint64_t offset) { machine_.apply(retain_entry({{"t", raft::Offset{offset}}})); }
 
   FakeDisk disk_;
   Applying machine_;
@@ -196,6 +187,165 @@ TEST_F(CheckpointTest, NothingIsTakenWhileASnapshotTakesThePlaceOfAll) {
   EXPECT_FALSE(ran) << "another install would take away what is being read";
   disk_.finish_all();
   EXPECT_TRUE(ran);
+}
+
+/// A topic whose ids outlive their events.
+class ForeverCheckpoints : public CheckpointTest {
+ protected:
+  ForeverCheckpoints() {
+    machine_.change(wire::TopicChange{
+        .topic = "t",
+        .action = wire::TopicAction::put,
+        .settings = {.age_ms = {}, .bytes = {}, .count = {}, .dedup_ms = {wire::Setting::Kind::forever, 0}}});
+  }
+  void publish_and_save(const std::string& id) {
+    publish(id);
+    disk_.finish_save();
+  }
+  void tick() { checkpoints_.tick(machine_.state, machine_.digest, config_entry(), founding_); }
+  /// The log loses what a start from the newest checkpoint does not ask for, and the disk the checkpoints before that.
+  void drop() {
+    const raft::Index needed = checkpoints_.first_needed(disk_.kept.back().index);
+    std::erase_if(disk_.kept, [needed](const storage::Checkpoint& checkpoint) { return checkpoint.index < needed; });
+  }
+  /// A start from what is kept knows so many ids, with the places of their events.
+  void expect_known(std::uint64_t count) {
+    const auto loaded = load();
+    ASSERT_TRUE(loaded.has_value()) << error_;
+    EXPECT_EQ(loaded->state.forever_ids().size(), count);
+    EXPECT_EQ(loaded->state.forever_ids().digest(), machine_.state.forever_ids().digest());
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto known = loaded->state.find_id({.topic = "t", .source = {}, .id = std::to_string(i)}, nullptr);
+      ASSERT_TRUE(known.has_value()) << i;
+      EXPECT_EQ(known->original.position.value, i + 1);
+    }
+  }
+};
+
+TEST_F(ForeverCheckpoints, Fault062KeepTheDeltaOfAnIdUntilANewerOneHasIt) {
+  publish_and_save("0");
+  publish_and_save("1");
+  remove_before(2);
+  publish_and_save("2");
+  const raft::Index first = machine_.state.first_index();
+  const raft::Index newest = checkpoints_.newest();
+  ASSERT_GT(first, disk_.kept.front().index);
+  EXPECT_LE(checkpoints_.first_needed(newest), disk_.kept.front().index) << "nothing may go yet";
+  drop();
+  EXPECT_THAT(disk_.kept, SizeIs(3));
+  tick();
+  EXPECT_THAT(disk_.saves, IsEmpty()) << "nothing was applied since the last";
+  publish_and_save("3");
+  EXPECT_GE(checkpoints_.first_needed(checkpoints_.newest()), newest) << "it has them all";
+  drop();
+  EXPECT_THAT(disk_.kept, SizeIs(2));
+  expect_known(4);
+}
+
+TEST_F(ForeverCheckpoints, OneIsTakenWithoutANewEntryWhenAllIdsHaveBeenPutIntoItsDelta) {
+  publish_and_save("0");
+  remove_before(1);
+  publish("1");
+  publish("2");  // while the one of "1" is being saved
+  disk_.finish_save();
+  ASSERT_THAT(disk_.saves, IsEmpty());
+  tick();
+  ASSERT_THAT(disk_.saves, SizeIs(1));
+  disk_.finish_save();
+  drop();
+  EXPECT_GT(disk_.kept.front().index, raft::Index{2});
+  expect_known(3);
+  tick();
+  EXPECT_THAT(disk_.saves, IsEmpty()) << "once";
+}
+
+TEST_F(ForeverCheckpoints, WhatASaveThatFailedHadIsNotLost) {
+  publish_and_save("0");
+  remove_before(1);
+  publish("1");
+  tick();  // into what the next one has
+  disk_.finish_save();
+  publish("2");
+  disk_.fail_save();
+  EXPECT_LE(checkpoints_.first_needed(checkpoints_.newest()), disk_.kept.front().index)
+      << "the one that was to have them did not come to be";
+  publish("3");
+  disk_.finish_save();
+  EXPECT_GT(checkpoints_.first_needed(checkpoints_.newest()), disk_.kept.front().index);
+  drop();
+  expect_known(4);
+}
+
+TEST_F(ForeverCheckpoints, AStartDoesNotKnowWhichDeltasHaveThem) {
+  publish_and_save("0");
+  publish_and_save("1");
+  remove_before(2);
+  publish_and_save("2");
+  Checkpoints next(disk_, {.applied_bytes = 1, .delta_bytes = 1}, {.saved = [] {}, .notice = [](const auto&) {}});
+  std::optional<Checkpoints::Loaded> loaded;
+  next.load([&loaded](auto result) { loaded = *std::move(result); });
+  disk_.finish_all();
+  ASSERT_TRUE(loaded.has_value());
+  EXPECT_EQ(next.first_needed(loaded->index), disk_.kept.front().index) << "any of them may";
+}
+
+TEST_F(ForeverCheckpoints, ThatAreEmptyHoldNothingBack) {
+  publish_and_save("");
+  remove_before(1);
+  publish_and_save("");
+  EXPECT_EQ(checkpoints_.first_needed(checkpoints_.newest()), machine_.state.first_index());
+  tick();
+  EXPECT_THAT(disk_.saves, IsEmpty());
+}
+
+TEST(ForeverCheckpointLimits, ManyIdsArePutIntoSeveralDeltasInSteps) {
+  constexpr std::uint64_t kIds = 20'000;
+  constexpr std::size_t kDeltaBytes = std::size_t{512} << 10U;
+  FakeDisk disk;
+  Applying machine;
+  Checkpoints checkpoints(disk, {.applied_bytes = std::size_t{64} << 10U, .delta_bytes = kDeltaBytes},
+                          {.saved = [] {}, .notice = [](const auto&) {}});
+  const auto saved = [&] {
+    checkpoints.applied(machine.state, machine.digest, *decoded(machine.log.back()), config_entry(),
+                        config_entry().data);
+    while (!disk.saves.empty()) {
+      disk.finish_save();
+    }
+  };
+  machine.change(wire::TopicChange{
+      .topic = "t",
+      .action = wire::TopicAction::put,
+      .settings = {.age_ms = {}, .bytes = {}, .count = {}, .dedup_ms = {wire::Setting::Kind::forever, 0}}});
+  Request request;
+  for (std::uint64_t i = 0; i < kIds; ++i) {
+    request.events.push_back({.id = std::to_string(i), .body = std::string(100, 'x')});
+  }
+  machine.publish({request});
+  saved();
+  machine.apply(retain_entry({{"t", raft::Offset{kIds}}}));
+  saved();
+  std::size_t rounds = 0;
+  while (checkpoints.first_needed(disk.kept.back().index) == raft::Index{} && rounds++ < 100) {
+    checkpoints.tick(machine.state, machine.digest, config_entry(), config_entry().data);
+    machine.apply(retain_entry({{"t", raft::Offset{kIds}}}));  // with each the log needs less
+    saved();
+  }
+  EXPECT_GT(rounds, 5U);
+  EXPECT_LT(rounds, 100U);
+  ASSERT_GT(disk.kept.size(), 2U);
+  for (auto again = disk.kept.begin() + 1; again != disk.kept.end(); ++again) {
+    EXPECT_LT(again->delta.size(), 2 * kDeltaBytes);
+  }
+  const raft::Index needed = checkpoints.first_needed(disk.kept.back().index);
+  ASSERT_GT(needed, disk.kept.front().index);
+  std::erase_if(disk.kept, [needed](const storage::Checkpoint& checkpoint) { return checkpoint.index < needed; });
+  std::optional<Checkpoints::Loaded> loaded;
+  Checkpoints next(disk, {}, {});
+  next.load([&loaded](auto result) { loaded = *std::move(result); });
+  disk.finish_all();
+  ASSERT_TRUE(loaded.has_value());
+  EXPECT_EQ(loaded->state.forever_ids().size(), kIds);
+  EXPECT_EQ(loaded->state.forever_ids().digest(), machine.state.forever_ids().digest());
 }
 
 TEST(CheckpointLimits, ADeltaThatHasGrownIsReasonEnough) {

@@ -138,6 +138,53 @@ TEST(NodeSnapshots, TheLogsFrontGoesWhenNothingRefersToIt) {
   EXPECT_EQ(found.front().second.config.view(), three.disk.log.front().data.view());
 }
 
+TEST(NodeSnapshots, TheLogsFrontGoesAndIdsThatOutliveItStay) {
+  NodeFixture alone({"n1"});
+  alone.adapt = [](NodeConfig& config) {
+    config.checkpoint_bytes = 1;
+    config.retention.count = 1;
+  };
+  alone.restart();
+  alone.join();
+  alone.lead();
+  const wire::TopicSettings forever{
+      .age_ms = {}, .bytes = {}, .count = {}, .dedup_ms = {wire::Setting::Kind::forever, 0}};
+  alone.node->change_topic({.topic = "t", .action = wire::TopicAction::put, .settings = forever}, 1'000,
+                           [](const wire::Outcome& /*outcome*/) {});
+  alone.settle();
+  for (const char* id : {"a", "b", "c"}) {
+    alone.publish({.events = {{.id = id}}});
+    alone.settle();
+    finish_saves(alone);
+  }
+  constexpr raft::Index kFirstEvent{4};  // behind CONFIG, NOOP and TOPIC
+  for (int i = 0; i < 2'000 && alone.disk.first <= kFirstEvent; ++i) {
+    alone.tick();
+    if (i % 100 == 99) {
+      alone.publish({.events = {{}}});
+    }
+    alone.settle();
+    finish_saves(alone);
+    while (!alone.disk.drops.empty()) {
+      alone.disk.finish_drop();
+    }
+  }
+  ASSERT_GT(alone.disk.first, kFirstEvent);
+  const std::size_t kept = alone.disk.kept.size();
+  std::erase_if(alone.disk.kept, [&alone](const auto& checkpoint) { return checkpoint.index < alone.disk.first; });
+  ASSERT_LT(alone.disk.kept.size(), kept);
+
+  alone.restart();
+  alone.join();
+  alone.lead();
+  EXPECT_EQ(alone.node->counters().forever_ids, 3U);
+  const auto known = alone.publish({.events = {{.id = "a"}}});
+  const auto other = alone.publish({.events = {{.id = "a", .body = "other"}}});
+  alone.settle();
+  EXPECT_EQ(alone.outcomes[known], "0@1d");
+  EXPECT_EQ(alone.outcomes[other], "id_reuse(0)");
+}
+
 TEST(NodeSnapshots, ALogWithoutItsFrontAndWithoutACheckpointStopsTheNode) {
   NodeFixture three;
   for (std::uint64_t index = 2; index <= 5; ++index) {

@@ -19,16 +19,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-raft::Entry retain_entry(const std::vector<wire::Floor>& floors, std::uint64_t claims_before = 0) {
-  const raft::Bytes data =
-      wire::encode(wire::RetainEntry{.time_ms = 1'000, .floors = floors, .claims_before = raft::Index{claims_before}});
-  return {.index = {},
-          .term = raft::Term{1},
-          .command = raft::Command::retain,
-          .checksum = wire::entry_checksum(raft::Command::retain, data.view()),
-          .data = data};
-}
-
 std::string outcome(const Applied& applied) {
   return text_of(applied.outcomes.at(0));
 }

@@ -73,6 +73,12 @@ raft::Entry group_entry(const std::vector<wire::GroupChange>& changes, std::uint
   return entry_of(1, raft::Command::group, wire::encode(wire::GroupEntry{.time_ms = time_ms, .changes = changes}));
 }
 
+raft::Entry retain_entry(const std::vector<wire::Floor>& floors, std::uint64_t claims_before) {
+  return entry_of(
+      1, raft::Command::retain,
+      wire::encode(wire::RetainEntry{.time_ms = 1'000, .floors = floors, .claims_before = raft::Index{claims_before}}));
+}
+
 raft::Entry noop_entry(std::uint64_t index, std::uint64_t term) {
   return {
       .index = raft::Index{index}, .term = raft::Term{term}, .command = raft::Command::noop, .checksum = 0, .data = {}};

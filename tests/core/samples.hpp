@@ -44,6 +44,7 @@ struct Request {
                                        std::uint64_t time_ms = 1'000);
 [[nodiscard]] raft::Entry topic_entry(const std::vector<wire::TopicChange>& changes, std::uint64_t time_ms = 1'000);
 [[nodiscard]] raft::Entry group_entry(const std::vector<wire::GroupChange>& changes, std::uint64_t time_ms = 1'000);
+[[nodiscard]] raft::Entry retain_entry(const std::vector<wire::Floor>& floors, std::uint64_t claims_before = 0);
 [[nodiscard]] raft::Entry noop_entry(std::uint64_t index, std::uint64_t term = 1);
 [[nodiscard]] DecodedEntryPtr decoded(const raft::Entry& entry);
 

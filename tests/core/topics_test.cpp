@@ -307,16 +307,7 @@ TEST(TopicIds, Fault063AreThoseThatASimpleModelRemembersAcrossRestarts) {
   }
 }
 
-/// `saved` of a log with one topic, as version `version` wrote it.
-std::string as_version(std::string saved, char version) {
-  constexpr std::size_t kGroups = 12;  // the last lease and their count
-  EXPECT_EQ(saved[12], 3);
-  EXPECT_EQ(saved.substr(saved.size() - kGroups), std::string(kGroups, '\0')) << "no groups";
-  saved.resize(saved.size() - kGroups);
-  if (version == 1) {
-    EXPECT_EQ(saved.back(), 0) << "what follows the topic: nothing is set";
-    saved.pop_back();
-  }
+std::string with_version(std::string saved, char version) {
   saved[12] = version;
   const std::array parts{std::string_view(saved).substr(8)};
   const std::uint64_t checksum = wire::checksum_of(parts);
@@ -324,10 +315,29 @@ std::string as_version(std::string saved, char version) {
   return saved;
 }
 
+/// `saved` of a log with one topic, as version `version` wrote it.
+std::string as_version(std::string saved, char version) {
+  constexpr std::size_t kForever = 16;  // the count of ids that outlive their events and their digest
+  constexpr std::size_t kGroups = 12;   // the last lease and their count
+  EXPECT_EQ(saved[12], 4);
+  EXPECT_EQ(saved.substr(saved.size() - kForever), std::string(kForever, '\0')) << "no such ids";
+  saved.resize(saved.size() - kForever);
+  if (version == 3) {
+    return with_version(std::move(saved), version);
+  }
+  EXPECT_EQ(saved.substr(saved.size() - kGroups), std::string(kGroups, '\0')) << "no groups";
+  saved.resize(saved.size() - kGroups);
+  if (version == 1) {
+    EXPECT_EQ(saved.back(), 0) << "what follows the topic: nothing is set";
+    saved.pop_back();
+  }
+  return with_version(std::move(saved), version);
+}
+
 TEST(SavedTopics, Fault040AStateOfAnEarlierVersionIsRestoredWithoutWhatItDoesNotHave) {
   Applying log;
   log.publish({{.events = {{.id = "a"}}}});
-  for (const char version : {'\1', '\2'}) {
+  for (const char version : {'\1', '\2', '\3'}) {
     StateMachine old;
     const auto restored = old.restore(as_version(log.state.save(), version));
     ASSERT_TRUE(restored) << restored.error();

@@ -55,6 +55,7 @@ struct Coverage {
   std::uint64_t clock_jumps = 0;
   std::uint64_t stored = 0;
   std::uint64_t duplicates = 0;
+  std::uint64_t outlived = 0;  ///< of these: known although the event was gone
   std::uint64_t unknown_outcomes = 0;
   std::uint64_t refusals = 0;
   std::uint64_t id_reuses = 0;

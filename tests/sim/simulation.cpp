@@ -105,6 +105,9 @@ Result Simulation::run() {
   }
   look_ups_.start();
   operator_.start();
+  if (dice_.chance(1, 2)) {
+    change_dedup();
+  }
   run_faults();
   if (world_.checkers->verdict.holds()) {
     run_healed();
@@ -116,6 +119,25 @@ Result Simulation::run() {
           .virtual_us = world_.timeline.now_us(),
           .events = world_.checkers->model.events().size(),
           .coverage = world_.history.coverage};
+}
+
+/// Now and then a topic is told to remember ids forever, or no longer. Whether it comes to that nobody waits for.
+void Simulation::change_dedup() {
+  if (world_.timeline.now_us() >= world_.settings.faults_us) {
+    return;
+  }
+  world_.timeline.after(dice_.between(100, 8'000) * kMillisecond, [this] {
+    const auto& node = world_.nodes[dice_.below(world_.nodes.size())];
+    const auto kind = dice_.chance(4, 5) ? wire::Setting::Kind::forever : wire::Setting::Kind::unset;
+    const wire::TopicChange change{
+        .topic = dice_.chance(1, 2) ? "b" : "c/x/y",
+        .action = wire::TopicAction::put,
+        .settings = {.age_ms = {}, .bytes = {}, .count = {}, .dedup_ms = {.kind = kind, .value = 0}}};
+    if (node->running()) {
+      node->later(0, [&node, change] { node->node().change_topic(change, 1'000, [](const wire::Outcome&) {}); });
+    }
+    change_dedup();
+  });
 }
 
 void Simulation::run_faults() {

@@ -35,6 +35,7 @@ class Simulation {
 
  private:
   void draw_clients();
+  void change_dedup();
   void run_faults();
   void run_healed();
   void come_together();

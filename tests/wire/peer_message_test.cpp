@@ -259,6 +259,13 @@ TEST(PeerMessage, Fault088LiesOfAForwardAreRefused) {
   EXPECT_FALSE(round_trip(Forward{1, 1, raft::Command::publish, 100, larger}));
 }
 
+TEST(PeerMessage, ATopicThatRemembersForeverComesBackAsOne) {
+  TopicChanged told;
+  told.settings.dedup_ms = {Setting::Kind::forever, 0};
+  const ForwardReply reply{1, 2, told};
+  EXPECT_EQ(round_trip(reply).value(), PeerMessage(reply));
+}
+
 TEST(PeerMessage, Fault088LiesOfAForwardReplyAreRefused) {
   const EventResult honest{raft::Offset{1}, raft::Position{2}, 3, Storing::stored};
   const auto result = [&](auto change) {
@@ -291,6 +298,7 @@ TEST(PeerMessage, Fault088LiesOfAForwardReplyAreRefused) {
       {"a topic's what 5", changed([](auto& c) { c.what = TopicWhat{5}; })},
       {"a topic's kept setting", changed([](auto& c) { c.settings.age_ms.kind = Setting::Kind::keep; })},
       {"a topic's value 0", changed([](auto& c) { c.settings.count.kind = Setting::Kind::value; })},
+      {"a topic's count forever", changed([](auto& c) { c.settings.count.kind = Setting::Kind::forever; })},
       {"a topic's offset 2^62", changed([](auto& c) { c.next_offset = raft::Offset{kTooHigh}; })},
       {"a topic's bytes 2^62", changed([](auto& c) { c.bytes = kTooHigh; })},
       {"a group's what 0", group([](auto& g) { g.what = GroupWhat{0}; })},

@@ -48,6 +48,7 @@ TopicEntry topic() {
   return {1'700'000'000'000,
           {{"orders", TopicAction::create, {{Setting::Kind::value, 7}, off, {}, {Setting::Kind::value, 9}}},
            {"stock", TopicAction::change, {{Setting::Kind::keep, 0}, {}, off, {}}},
+           {"paid", TopicAction::put, {{}, {}, {}, {Setting::Kind::forever, 0}}},
            {"old", TopicAction::remove, {}}}};
 }
 
@@ -77,7 +78,9 @@ TEST(TopicEntry, Fault088LiesAreRefused) {
   EXPECT_TRUE(refused([](auto& e) { e.changes[0].settings.age_ms = {Setting::Kind::keep, 0}; }));
   EXPECT_TRUE(refused([](auto& e) { e.changes[0].settings.age_ms = {Setting::Kind::value, 0}; }));
   EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.bytes = {Setting::Kind::off, 1}; }));
-  EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.count = {Setting::Kind{4}, 0}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.count = {Setting::Kind::forever, 0}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.dedup_ms = {Setting::Kind::forever, 1}; }));
+  EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.dedup_ms = {Setting::Kind{5}, 0}; }));
   EXPECT_TRUE(refused([](auto& e) { e.changes[1].settings.dedup_ms = {Setting::Kind::value, raft::kNumberLimit}; }));
 }
 

@@ -115,6 +115,7 @@ void ClientChecker::check_event(const Attempt& attempt, const RequestEvent& even
     }
   } else {
     ++world_.history.coverage.duplicates;
+    world_.history.coverage.outlived += model_.is_gone(stored, attempt.begun_at) ? 1 : 0;
     if (event.id.empty()) {
       fail(request, what + " is a duplicate without an id");
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <expected>
+#include <utility>
 
 namespace weir::sim {
 namespace {
@@ -26,6 +27,8 @@ void Model::apply(const raft::Entry& entry) {
     apply_if(wire::decode_dedup(entry.data));
   } else if (entry.command == raft::Command::retain) {
     apply_if(wire::decode_retain(entry.data));
+  } else if (entry.command == raft::Command::topic) {
+    apply_if(wire::decode_topic(entry.data));
   } else if (entry.command == raft::Command::group) {
     apply_if(wire::decode_group(entry.data));
   } else if (entry.command == raft::Command::digest) {
@@ -67,14 +70,40 @@ void Model::apply(const wire::RetainEntry& entry, raft::Index index) {
     }
     for (std::uint64_t offset = topic.first_offset(); offset < first; ++offset) {
       const ModelEvent& event = events_[topic.positions[offset] - 1];
-      forget({event.topic, event.source, event.id}, event.position, event.log_index, index);
+      part({event.topic, event.source, event.id}, event.position, event.log_index, index);
     }
     topic.first_offsets.emplace_back(index, first);
     ++floors_raised_;
   }
   while (!claims_.empty() && claims_.front().first < std::min(entry.claims_before, index)) {
-    forget(claims_.front().second, 0, claims_.front().first, index);
+    part(claims_.front().second, 0, claims_.front().first, index);
     claims_.pop_front();
+  }
+}
+
+void Model::apply(const wire::TopicEntry& entry, raft::Index index) {
+  time_ms_ = std::max(time_ms_, entry.time_ms);
+  for (const auto& change : entry.changes) {
+    Topic& topic = topics_[change.topic];
+    const bool is_forever = change.settings.dedup_ms.kind == wire::Setting::Kind::forever;
+    if (is_forever && !topic.forever_from) {
+      topic.forever_from = index;
+    } else if (!is_forever) {
+      topic.forever_from.reset();
+      for (const auto& [id, position, since] : std::exchange(topic.outlived, {})) {
+        forget(id, position, since, index);
+      }
+    }
+  }
+}
+
+/// The event, or the claim, is gone. Its id goes with it, unless its topic remembers forever.
+void Model::part(const Id& id, std::uint64_t position, raft::Index since, raft::Index by) {
+  const auto topic = topics_.find(std::get<0>(id));
+  if (topic != topics_.end() && topic->second.forever_from && since >= *topic->second.forever_from) {
+    topic->second.outlived.push_back({id, position, since});
+  } else {
+    forget(id, position, since, by);
   }
 }
 

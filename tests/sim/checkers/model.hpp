@@ -64,20 +64,29 @@ class Model {
 
  private:
   using Id = std::tuple<std::string, std::string, std::string>;
+  struct Outlived {
+    Id id;
+    std::uint64_t position = 0;  ///< as in KnownId
+    raft::Index since;
+  };
   struct Topic {
     std::vector<std::uint64_t> positions;                              ///< by offset
     std::vector<std::pair<raft::Index, std::uint64_t>> first_offsets;  ///< and the entries that raised them, ascending
+    std::optional<raft::Index> forever_from;  ///< ids that entries from here on brought outlive their events
+    std::vector<Outlived> outlived;           ///< those that have
     [[nodiscard]] std::uint64_t first_offset() const { return first_offsets.empty() ? 0 : first_offsets.back().second; }
   };
 
   void apply(const wire::PublishView& entry, raft::Index index);
   void apply(const wire::DedupEntry& entry, raft::Index index);
   void apply(const wire::RetainEntry& entry, raft::Index index);
+  void apply(const wire::TopicEntry& entry, raft::Index index);
   void apply(const wire::GroupEntry& entry, raft::Index index);
   [[nodiscard]] bool accepts(const wire::PublishView& entry, const wire::RequestView& request) const;
   [[nodiscard]] bool meets_expectations(const wire::RequestView& request) const;
   void store(const wire::EventView& event, raft::Index index);
   [[nodiscard]] const KnownId* find(const Id& id) const;
+  void part(const Id& id, std::uint64_t position, raft::Index since, raft::Index by);
   void forget(const Id& id, std::uint64_t position, raft::Index since, raft::Index by);
 
   Verdict& verdict_;
