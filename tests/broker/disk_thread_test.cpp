@@ -53,6 +53,22 @@ class FakeStore final : public storage::LogStore {
     record("drop " + std::to_string(index.value));
     return take_failure();
   }
+  [[nodiscard]] std::vector<storage::LogFile> log_files() const override {
+    return {{.first = raft::Index{1}, .end = raft::Index{4}, .bytes = 100, .bytes_hollow = 10}};
+  }
+  [[nodiscard]] raft::Index hollow_to() const override { return raft::Index{2}; }
+  [[nodiscard]] std::expected<storage::RewriteAnswer, storage::Error> rewrite(raft::Index first,
+                                                                              const storage::KeepEntry& keep,
+                                                                              std::size_t bytes_max) override {
+    record("rewrite " + std::to_string(first.value) + (keep(first, raft::Command::publish) ? " kept " : " ") +
+           std::to_string(bytes_max));
+    return storage::RewriteAnswer::ready;
+  }
+  [[nodiscard]] std::expected<std::uint64_t, storage::Error> finish_rewrite() override {
+    record("finish");
+    if (auto failure = take_failure(); !failure) return std::unexpected(failure.error());
+    return 90;
+  }
   [[nodiscard]] storage::IdRuns id_runs() const override { return {}; }
   [[nodiscard]] std::expected<storage::IdRuns, storage::Error> move_ids(raft::Index up_to,
                                                                         const storage::IdsOf& /*ids_of*/) override {
