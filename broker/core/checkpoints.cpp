@@ -185,8 +185,8 @@ void Checkpoints::loaded(Loading& loading) {
     return;
   }
   newest_ = loaded.index;
-  first_needed_.clear();
-  remember_first_needed(loaded.index, loaded.state.first_index());
+  floors_.clear();
+  remember_floors(loaded.index, loaded.state.floors());
   applied_bytes_ = 0;
   pending_delta_ = {};
   end_loading(loading, std::move(loaded));
@@ -229,30 +229,34 @@ void Checkpoints::applied(StateMachine& state, const Digest& digest, const Decod
               .state = raft::Bytes::own(std::move(content)),
               .delta = pending_delta_},
              [self = std::weak_ptr(self_), index = entry.index,
-              first_needed = state.first_index()](const std::expected<void, storage::Error>& result) {
+              floors = state.floors()](const std::expected<void, storage::Error>& result) mutable {
                if (const auto alive = self.lock()) {
-                 (*alive)->saved(index, first_needed, result);
+                 (*alive)->saved(index, std::move(floors), result);
                }
              });
 }
 
-void Checkpoints::remember_first_needed(raft::Index index, raft::Index first_index) {
+void Checkpoints::remember_floors(raft::Index index, Floors floors) {
   const auto kept = disk_.checkpoints();
-  std::erase_if(first_needed_, [&kept](const auto& each) { return std::ranges::find(kept, each.first) == kept.end(); });
-  first_needed_[index] = std::min(first_index, index.next());
+  std::erase_if(floors_, [&kept](const auto& each) { return std::ranges::find(kept, each.first) == kept.end(); });
+  floors_[index] = std::make_shared<const Floors>(std::move(floors));
+}
+
+std::shared_ptr<const Floors> Checkpoints::floors(raft::Index index) const {
+  const auto known = floors_.find(index);
+  return known == floors_.end() ? nullptr : known->second;
 }
 
 raft::Index Checkpoints::first_needed(raft::Index index) const {
-  const auto known = first_needed_.find(index);
-  return known == first_needed_.end() ? raft::Index{} : known->second;
+  const auto known = floors(index);
+  return known ? std::min(known->first_index, index.next()) : raft::Index{};
 }
 
-void Checkpoints::saved(raft::Index index, raft::Index first_needed,
-                        const std::expected<void, storage::Error>& result) {
+void Checkpoints::saved(raft::Index index, Floors floors, const std::expected<void, storage::Error>& result) {
   saving_ = false;
   if (result) {
     newest_ = index;
-    remember_first_needed(index, first_needed);
+    remember_floors(index, std::move(floors));
     pending_delta_ = {};
     hooks_.saved();
     move_ids();

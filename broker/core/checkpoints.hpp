@@ -73,6 +73,8 @@ class Checkpoints {
   /// took since then is asked for again, until the entry that took it is applied again. 0 = that is not known of an
   /// older one, from before this process.
   [[nodiscard]] raft::Index first_needed(raft::Index index) const;
+  /// What retention had taken as of there; null = not known, as for first_needed().
+  [[nodiscard]] std::shared_ptr<const Floors> floors(raft::Index index) const;
 
   // --- and a snapshot that takes the place of all
   /// Runs `task` as soon as nothing is being saved, moved or loaded; at once, if nothing is.
@@ -88,16 +90,16 @@ class Checkpoints {
   void move_ids();
   void loaded(Loading& loading);
   void end_loading(Loading& loading, std::expected<std::optional<Loaded>, storage::Error> result);
-  void saved(raft::Index index, raft::Index first_needed, const std::expected<void, storage::Error>& result);
-  void remember_first_needed(raft::Index index, raft::Index first_index);
+  void saved(raft::Index index, Floors floors, const std::expected<void, storage::Error>& result);
+  void remember_floors(raft::Index index, Floors floors);
   void run_idle_tasks();
 
   Disk& disk_;
   Limits limits_;
   Hooks hooks_;
   raft::Index newest_;
-  /// By the index of a checkpoint: StateMachine::first_index() as of there.
-  std::map<raft::Index, raft::Index> first_needed_;
+  /// By the index of a checkpoint: as of there.
+  std::map<raft::Index, std::shared_ptr<const Floors>> floors_;
   std::size_t applied_bytes_ = 0;  ///< since the last checkpoint was taken
   raft::Bytes pending_delta_;      ///< frames that no durable checkpoint has yet
   bool saving_ = false;
