@@ -57,6 +57,18 @@ void DiskThread::drop_before(raft::Index index, WriteDone done) {
   writer_jobs_.push(DropJob{index, std::move(done)});
 }
 
+void DiskThread::finish_rewrite(RewrittenDone done) {
+  writer_jobs_.push(FinishJob{std::move(done)});
+}
+
+void DiskThread::rewrite(raft::Index first, storage::KeepEntry keep, std::size_t bytes_max, RewriteDone done) {
+  background_jobs_.push([this, first, keep = std::move(keep), bytes_max, done = std::move(done)]() mutable -> Answer {
+    return [result = store_.rewrite(first, keep, bytes_max), done = std::move(done)]() mutable {
+      done(std::move(result));
+    };
+  });
+}
+
 void DiskThread::save(storage::Checkpoint checkpoint, WriteDone done) {
   background_jobs_.push([this, checkpoint = std::move(checkpoint), done = std::move(done)]() mutable -> Answer {
     return [result = store_.save(checkpoint), done = std::move(done)]() mutable { done(std::move(result)); };
@@ -125,6 +137,9 @@ void DiskThread::run_writer() {
       } else if (auto* drop = std::get_if<DropJob>(&jobs[at])) {
         answers.push_back(carry_out(std::move(*drop)));
         ++at;
+      } else if (auto* finish = std::get_if<FinishJob>(&jobs[at])) {
+        answers.push_back(carry_out(std::move(*finish)));
+        ++at;
       } else if (auto* piece = std::get_if<PieceJob>(&jobs[at])) {
         answers.push_back(carry_out(std::move(*piece)));
         ++at;
@@ -154,6 +169,13 @@ DiskThread::Answer DiskThread::carry_out(FoundJob job) {
 
 DiskThread::Answer DiskThread::carry_out(DropJob job) {
   Result result = failed_ ? std::unexpected(*failed_) : store_.drop_before(job.index);
+  if (!result) failed_ = result.error();
+  return [done = std::move(job.done), result = std::move(result)]() mutable { done(std::move(result)); };
+}
+
+DiskThread::Answer DiskThread::carry_out(FinishJob job) {
+  std::expected<std::uint64_t, storage::Error> result = std::unexpected(failed_.value_or(storage::Error{}));
+  if (!failed_) result = store_.finish_rewrite();
   if (!result) failed_ = result.error();
   return [done = std::move(job.done), result = std::move(result)]() mutable { done(std::move(result)); };
 }

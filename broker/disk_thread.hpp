@@ -85,6 +85,10 @@ class DiskThread final : public Disk {
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
+  [[nodiscard]] std::vector<storage::LogFile> log_files() const override { return store_.log_files(); }
+  [[nodiscard]] raft::Index hollow_to() const override { return store_.hollow_to(); }
+  void rewrite(raft::Index first, storage::KeepEntry keep, std::size_t bytes_max, RewriteDone done) override;
+  void finish_rewrite(RewrittenDone done) override;
   [[nodiscard]] raft::Index snapshot_index() const override { return store_.snapshot_index(); }
   [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
   [[nodiscard]] storage::DiskSpace space() const override {
@@ -115,6 +119,9 @@ class DiskThread final : public Disk {
     raft::Index index;
     WriteDone done;
   };
+  struct FinishJob {
+    RewrittenDone done;
+  };
   struct PieceJob {
     raft::SnapshotPiece piece;
     PieceDone done;
@@ -131,7 +138,7 @@ class DiskThread final : public Disk {
     PlacesDone done;
   };
   using ReaderJob = std::variant<ReadJob, FindJob>;
-  using WriterJob = std::variant<WriteJob, FoundJob, DropJob, PieceJob, std::move_only_function<void()>>;
+  using WriterJob = std::variant<WriteJob, FoundJob, DropJob, FinishJob, PieceJob, std::move_only_function<void()>>;
   using Result = std::expected<void, storage::Error>;
   /// What the core is told, on its strand.
   using Answer = std::move_only_function<void()>;
@@ -145,6 +152,7 @@ class DiskThread final : public Disk {
   [[nodiscard]] Answer carry_out(FoundJob job);
   [[nodiscard]] static Answer carry_out(FindJob job);
   [[nodiscard]] Answer carry_out(DropJob job);
+  [[nodiscard]] Answer carry_out(FinishJob job);
   [[nodiscard]] Answer carry_out(PieceJob job);
   [[nodiscard]] Result append(std::vector<WriteJob>& batch);
   [[nodiscard]] Result append_with_room(std::span<const storage::LogWrite> writes);

@@ -178,6 +178,8 @@ std::string_view to_string(Command command) {
       return "DIGEST";
     case Command::batch:
       return "BATCH";
+    case Command::hollow:
+      return "HOLLOW";
   }
   return "UNKNOWN";
 }

@@ -22,6 +22,9 @@ enum class Command : std::uint8_t {
   retain = 7,   ///< retention floors
   digest = 8,   ///< digests of the replicas' state
   batch = 9,    ///< events and commits of groups, together or not at all (wire/entry.fbs, PublishEntry)
+  /// Stands for one of which nothing is retained any more, in a file that was rewritten (docs/decisions/0023); carries
+  /// no data. Read, never applied, never proposed and never sent.
+  hollow = 10,
 };
 
 /// The name that `weir raft log` prints ("NOOP", "SET", "DEDUP", ...); "UNKNOWN" for a number of a later version.
@@ -32,8 +35,8 @@ struct Entry {
   Index index;
   Term term;
   Command command = Command::noop;
-  /// XXH3-64 of `data`, seeded with `command`, by whoever proposed it (wire::entry_checksum); 0 for a noop. raft/
-  /// carries it and never looks at it.
+  /// XXH3-64 of `data`, seeded with `command`, by whoever proposed it (wire::entry_checksum); 0 for a noop and
+  /// for a hollow one. raft/ carries it and never looks at it.
   std::uint64_t checksum = 0;
   Bytes data;
   /// CONFIG entries: what `data` says, decoded by whoever hands the entry to Raft (docs/decisions/0007); null for all

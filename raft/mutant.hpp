@@ -49,6 +49,7 @@ enum class Mutant : std::uint8_t {
   delta_left_out,         ///< a start leaves out what the newest checkpoint added
   checkpoint_ahead,       ///< a checkpoint says that it covers an entry that was not applied yet
   dropped_ahead,          ///< the log is dropped to where the state of now needs it, not the snapshot that is sent
+  hollowed_ahead,         ///< files are rewritten by the floors of now, not by those of the snapshot that is sent
   // retention
   id_outlives_event,  ///< an id below its topic's floor is a duplicate still
   id_dies_early,      ///< the id of the first retained event is forgotten

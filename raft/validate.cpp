@@ -57,6 +57,9 @@ const char* defect(const AppendEntries& request, Term term) {
     if (entry.term < last_term || entry.term > term || entry.term == Term{}) {
       return "AppendEntries whose terms are out of order";
     }
+    if (entry.command == Command::hollow) {
+      return "AppendEntries with an entry of which nothing is left";
+    }
     if ((entry.command == Command::config) != (entry.configuration != nullptr)) {
       return "AppendEntries with a CONFIG entry that was not decoded";
     }

@@ -227,6 +227,14 @@ std::optional<EntryRow> EventIndex::find(raft::Index log_index) const {
   return row(number);
 }
 
+std::vector<EntryRow> EventIndex::rows(raft::Index first, raft::Index end, std::size_t rows_max) const {
+  std::vector<EntryRow> found;
+  std::size_t number = rows_.first_where([&](const Row& row) { return row.log_index >= first.value; });
+  for (; number < rows_.size() && rows_[number].log_index < end.value && found.size() < rows_max; ++number)
+    found.push_back(*row(number));
+  return found;
+}
+
 raft::Position EventIndex::position_before(raft::Index index) const {
   const std::size_t number = rows_.first_where([&](const Row& row) { return row.log_index >= index.value; });
   return raft::Position{number < rows_.size() ? rows_[number].first_position - 1 : last_position_};
@@ -239,7 +247,8 @@ std::optional<EntryRow> EventIndex::next(std::span<const raft::TopicId> topics, 
     const Topic* found = topic(id);
     if (found == nullptr) continue;
     const auto row_of = [this](const Part& part) { return widen(part.row, rows_.first()); };
-    const std::size_t part = found->parts.first_where([&](const Part& candidate) { return row_of(candidate) >= from; });
+    const std::size_t part = std::max(
+        found->kept_from, found->parts.first_where([&](const Part& candidate) { return row_of(candidate) >= from; }));
     if (part < found->parts.size()) nearest = std::min(nearest, row_of(found->parts[part]));
   }
   return row(nearest);

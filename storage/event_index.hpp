@@ -72,10 +72,12 @@ class EventIndex {
   [[nodiscard]] std::optional<EntryRow> find(raft::Position position) const;
   [[nodiscard]] std::optional<EntryRow> find(raft::TopicId topic, raft::Offset offset) const;
   [[nodiscard]] std::optional<EntryRow> find(raft::Index log_index) const;
+  /// Those of entries [first, end), in order, at most rows_max.
+  [[nodiscard]] std::vector<EntryRow> rows(raft::Index first, raft::Index end, std::size_t rows_max) const;
   /// The last position of the entries before `index`, as far as they are known.
   [[nodiscard]] raft::Position position_before(raft::Index index) const;
-  /// The first row with an event of any of `topics` (ascending) at a position > `after`; empty if there is none. Cost
-  /// grows with the number of topics asked for, not with the rows in between.
+  /// The first row with an event of any of `topics` (ascending) at a position > `after`; empty if there is none. Parts
+  /// below a topic's floor do not count. Cost grows with the number of topics asked for, not with the rows in between.
   ///
   /// How the events of several topics alternate inside one entry only the entry knows. So the row that holds `after`
   /// itself, if it has more than one topic, is returned when it ends beyond `after`, even if what is left of it

@@ -77,9 +77,13 @@ std::expected<DataFolder, Error> open_folder(const std::string& folder) {
 }
 
 void dump_head(const SegmentHead& head, const LinePrinter& print) {
-  print("  head   id " + hex(head.segment_id) + "  first index " + text_of(head.first_index) + "  sequence floor " +
-        std::to_string(head.sequence_floor) + "  previous checksum " + hex(head.previous_checksum) +
-        "  previous term " + std::to_string(head.previous_term.value));
+  std::string line = "  head   id " + hex(head.segment_id) + "  first index " + text_of(head.first_index) +
+                     "  sequence floor " + std::to_string(head.sequence_floor) + "  previous checksum " +
+                     hex(head.previous_checksum) + "  previous term " + std::to_string(head.previous_term.value);
+  if (head.rewritten)
+    line += "  rewritten to index " + text_of(head.rewritten->last_index) + ", which had sequence " +
+            std::to_string(head.rewritten->chain.sequence) + ", checksum " + hex(head.rewritten->chain.checksum);
+  print(line);
 }
 
 void dump_chunk(const ChunkView& chunk, std::size_t size, const LinePrinter& print) {

@@ -31,8 +31,9 @@ Range take_range(const ChunkView& chunk, Wanted& wanted) {
   std::size_t offset = 0;
   const raft::Index end = std::min(chunk.last_index(), wanted.segment_last);
   for (raft::Index index = chunk.header().first_index; index <= end && !wanted.done; index = index.next()) {
-    const std::size_t data_size = record_at(chunk.body(), offset).data.size();
-    offset += record_size(data_size);
+    const RecordView record = record_at(chunk.body(), offset);
+    offset += record_size(record.data.size());
+    const std::size_t data_size = record.command == raft::Command::hollow ? kHollowBytes : record.data.size();
     if (index < wanted.next) {
       range.begin = offset;
       continue;

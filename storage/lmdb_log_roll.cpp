@@ -108,8 +108,12 @@ std::expected<SegmentHead, Error> LmdbLogStore::head_for(raft::Index first) cons
     head.previous_term = chain->front()->head.previous_term;
     return head;
   }
-  const auto after = std::ranges::upper_bound(*chain, first.prev(), {}, first_of);
-  auto checksum = checksum_at(**std::prev(after), first.prev());
+  const Segment& before = **std::prev(std::ranges::upper_bound(*chain, first.prev(), {}, first_of));
+  if (const auto& rewritten = before.head.rewritten; rewritten && rewritten->last_index == first.prev()) {
+    head.previous_checksum = rewritten->chain.checksum;
+    return head;
+  }
+  auto checksum = checksum_at(before, first.prev());
   if (!checksum) return std::unexpected(std::move(checksum.error()));
   head.previous_checksum = *checksum;
   return head;

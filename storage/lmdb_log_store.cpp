@@ -12,6 +12,7 @@
 #include "storage/lmdb_log_sending.hpp"
 #include "storage/random_id.hpp"
 #include "storage/segment_open.hpp"
+#include "storage/segment_rewrite.hpp"
 #include "storage/snapshot_inbox.hpp"
 
 namespace weir::storage {

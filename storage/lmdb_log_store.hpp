@@ -30,6 +30,7 @@ struct KeptRecords;
 class CheckpointFiles;
 class IdRunFiles;
 struct CheckpointRecord;
+class SegmentRewrite;
 class SnapshotInbox;
 class SnapshotSource;
 
@@ -118,6 +119,11 @@ class LmdbLogStore final : public LogStore {
   [[nodiscard]] std::expected<SnapshotData, Error> read_snapshot(std::uint64_t number, std::uint64_t offset,
                                                                  std::size_t bytes_max) override;
   [[nodiscard]] std::expected<PieceAnswer, Error> receive(const raft::SnapshotPiece& piece) override;
+  [[nodiscard]] std::vector<LogFile> log_files() const override;
+  [[nodiscard]] raft::Index hollow_to() const override;
+  [[nodiscard]] std::expected<RewriteAnswer, Error> rewrite(raft::Index first, const KeepEntry& keep,
+                                                            std::size_t bytes_max) override;
+  [[nodiscard]] std::expected<std::uint64_t, Error> finish_rewrite() override;
   [[nodiscard]] DiskSpace space() const override { return files()->space(); }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, Error> read(raft::Index first, raft::Index last,
                                                                     std::size_t bytes_max) const override;
@@ -226,6 +232,7 @@ class LmdbLogStore final : public LogStore {
   ChainEnd chain_;      ///< the chunk that holds last_index_; the highest sequence used
   std::string failed_;  ///< what broke the store for writing; empty = nothing
   std::unique_ptr<SnapshotInbox> inbox_;
+  std::unique_ptr<SegmentRewrite> rewrite_;  ///< whose turn it is, rewrite() or finish_rewrite(), the caller sees to
 
   std::mutex sending_mutex_;      // of sending_
   std::vector<Sending> sending_;  ///< in the order in which they were begun

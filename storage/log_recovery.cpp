@@ -42,6 +42,13 @@ class Verification {
     if (end_ && seal_.last_index.next() != *end_)
       return damaged("it ends at index " + std::to_string(seal_.last_index.value) +
                      ", but the next segment begins at " + std::to_string(end_->value));
+    if (const auto& rewritten = seal_.head.rewritten) {
+      if (seal_.last_index != rewritten->last_index || seal_.chain.sequence > rewritten->chain.sequence)
+        return damaged("it was rewritten up to index " + std::to_string(rewritten->last_index.value) +
+                       ", but ends at index " + std::to_string(seal_.last_index.value));
+      seal_.chain = rewritten->chain;
+      return std::move(seal_);
+    }
     // A truncation may have removed chunks with higher sequences than the last one that is left.
     seal_.chain.sequence = std::max(seal_.chain.sequence, seal_.head.sequence_floor);
     return std::move(seal_);
@@ -94,6 +101,8 @@ class Verification {
     const std::vector<raft::TermRun>& runs = seal_.term_runs;
     if (record.term < (runs.empty() ? seal_.head.previous_term : runs.back().term))
       return damaged("the terms of the log fall");
+    if (record.command == raft::Command::hollow && !seal_.head.rewritten)
+      return damaged("an entry is hollow, in a file that was not rewritten");
     if (runs.empty()) seal_.first_command = record.command;
     if (record.command == raft::Command::config) seal_.config_entries.push_back(at);
     extend_runs(seal_.term_runs, at, record.term);

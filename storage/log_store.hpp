@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -63,6 +64,25 @@ enum class PieceAnswer : std::uint8_t {
   refused = 3,  ///< it does not fit what came before, or the whole is not in order: nothing is kept of it
 };
 
+/// A file of the log that is written to no more: entries [first, end).
+struct LogFile {
+  raft::Index first;
+  raft::Index end;
+  std::uint64_t bytes = 0;         ///< that it takes
+  std::uint64_t bytes_hollow = 0;  ///< that it would take if all of its entries were hollow
+  friend bool operator==(const LogFile&, const LogFile&) = default;
+};
+
+/// Whether the entry with this index and command is to stay as it is when its file is rewritten. Pure: called on a
+/// storage thread.
+using KeepEntry = std::function<bool(raft::Index index, raft::Command command)>;
+
+enum class RewriteAnswer : std::uint8_t {
+  more = 1,     ///< it goes on with the next call
+  ready = 2,    ///< the new file is whole and durable: finish_rewrite() puts it in place
+  refused = 3,  ///< it would not come to less than a quarter, or no such file can be rewritten: nothing is left of it
+};
+
 /// One step of what Raft wants written, in the order in which it must become durable.
 struct LogWrite {
   std::optional<raft::HardState> hard_state;
@@ -75,6 +95,9 @@ struct LogWrite {
   /// it.
   std::optional<raft::Snapshot> install = std::nullopt;
 };
+
+/// What a hollow entry counts as in bounds of bytes: of those there may be very many in a row.
+inline constexpr std::size_t kHollowBytes = 64;
 
 class LogStore {
  public:
@@ -127,11 +150,29 @@ class LogStore {
   /// beside all others but append(). An error leaves the store usable.
   [[nodiscard]] virtual std::expected<PieceAnswer, Error> receive(const raft::SnapshotPiece& piece) = 0;
 
+  // --- giving back the space of entries of which nothing is retained, in files that are kept for others. What is taken
+  // out leaves a hollow entry (raft::Command::hollow) of its index and term; all else stays byte for byte.
+
+  /// Those that are written to no more, oldest first. From any thread.
+  [[nodiscard]] virtual std::vector<LogFile> log_files() const = 0;
+  /// Entries up to this one may be hollow; 0 = none is. Never above snapshot_index(). From any thread.
+  [[nodiscard]] virtual raft::Index hollow_to() const = 0;
+  /// Goes on to write anew the file that begins with `first`, reading at most bytes_max bytes of it (and a chunk); a
+  /// call for another file gives up this one. Only what ends with snapshot_index() or before is rewritten. One call at
+  /// a time, and none beside finish_rewrite(); beside all others. An error leaves the log as it is and the store
+  /// usable; `damaged`: so is the log.
+  [[nodiscard]] virtual std::expected<RewriteAnswer, Error> rewrite(raft::Index first, const KeepEntry& keep,
+                                                                    std::size_t bytes_max) = 0;
+  /// The file that is ready takes its place, at once or, after a crash, not at all. Bytes given back; 0 = what it was
+  /// made of is not part of the log any more. The writing thread calls it; errors as append().
+  [[nodiscard]] virtual std::expected<std::uint64_t, Error> finish_rewrite() = 0;
+
   /// From any thread; cheap.
   [[nodiscard]] virtual DiskSpace space() const = 0;
 
-  /// Entries [first, last], stopping after the one that reaches bytes_max of data (at least one); fewer where the log
-  /// ends. Every checksum is verified: `damaged` instead of a wrong byte. `gone` if `first` < first_index().
+  /// Entries [first, last], stopping after the one that reaches bytes_max of data (at least one; a hollow one counts as
+  /// kHollowBytes); fewer where the log ends. Every checksum is verified: `damaged` instead of a wrong byte. `gone` if
+  /// `first` < first_index().
   [[nodiscard]] virtual std::expected<std::vector<raft::Entry>, Error> read(raft::Index first, raft::Index last,
                                                                             std::size_t bytes_max) const = 0;
 };

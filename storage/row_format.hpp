@@ -38,6 +38,8 @@ inline constexpr std::size_t kChecksumEnd = 8;
 inline constexpr std::size_t kMagicOffset = 8;
 inline constexpr std::size_t kVersionOffset = 12;
 inline constexpr std::size_t kPrefixSize = 16;
+/// What every row is written with, but the head of a rewritten file (kFormatVersion).
+inline constexpr std::uint16_t kRowVersion = 2;
 
 template <std::unsigned_integral T>
 void store(char* out, T value) {
@@ -62,9 +64,9 @@ template <std::unsigned_integral T>
 }
 
 /// Fills in the prefix; the row's checksum.
-inline std::uint64_t seal(std::span<char> row, Magic magic) {
+inline std::uint64_t seal(std::span<char> row, Magic magic, std::uint16_t version = kRowVersion) {
   store(row.data() + kMagicOffset, std::to_underlying(magic));
-  store(row.data() + kVersionOffset, kFormatVersion);
+  store(row.data() + kVersionOffset, version);
   store(row.data() + kVersionOffset + 2, std::uint16_t{0});
   const std::uint64_t checksum = checksum_of({row.data(), row.size()});
   store(row.data(), checksum);

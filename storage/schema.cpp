@@ -17,6 +17,8 @@ constexpr std::size_t kSegmentListFixedSize = 24;
 constexpr std::size_t kSegmentRecordSize = 16;
 constexpr std::size_t kSegmentHeadSize = 56;
 constexpr std::size_t kSegmentHeadSizeOfVersion1 = 48;
+constexpr std::size_t kSegmentHeadSizeRewritten = 80;
+constexpr std::uint16_t kRewrittenVersion = 3;
 constexpr std::size_t kNameSizeMax = 255;
 
 // LMDB keeps a value in the leaf page itself when, with its key, it fits twice into one; anything above this goes into
@@ -142,24 +144,35 @@ std::string segment_file_name_of_version_1(raft::Index first_index) {
 }
 
 std::string encode_segment_head(const SegmentHead& head) {
-  std::string out(kSegmentHeadSize, '\0');
+  std::string out(head.rewritten ? kSegmentHeadSizeRewritten : kSegmentHeadSize, '\0');
   store(out.data() + 16, head.segment_id);
   store(out.data() + 24, head.first_index.value);
   store(out.data() + 32, head.sequence_floor);
   store(out.data() + 40, head.previous_checksum);
   store(out.data() + 48, head.previous_term.value);
-  seal(out, Magic::segment_head);
+  if (head.rewritten) {
+    store(out.data() + 56, head.rewritten->last_index.value);
+    store(out.data() + 64, head.rewritten->chain.checksum);
+    store(out.data() + 72, head.rewritten->chain.sequence);
+  }
+  seal(out, Magic::segment_head, head.rewritten ? kRewrittenVersion : kRowVersion);
   return out;
 }
 
 std::expected<SegmentHead, Error> decode_segment_head(std::string_view value) {
   if (auto ok = check_prefix(value, Magic::segment_head, kSegmentHeadSizeOfVersion1, "the segment's head"); !ok)
     return std::unexpected(std::move(ok.error()));
-  const bool version_1 = load<std::uint16_t>(value.data() + kVersionOffset) == 1;
-  if (value.size() != (version_1 ? kSegmentHeadSizeOfVersion1 : kSegmentHeadSize))
-    return damaged("the segment's head has a wrong size");
-  return SegmentHead{load_u64(value, 16), raft::Index{load_u64(value, 24)}, load_u64(value, 32), load_u64(value, 40),
-                     raft::Term{version_1 ? 0 : load_u64(value, 48)}};
+  const auto version = load<std::uint16_t>(value.data() + kVersionOffset);
+  const std::size_t size = version == 1                   ? kSegmentHeadSizeOfVersion1
+                           : version == kRewrittenVersion ? kSegmentHeadSizeRewritten
+                                                          : kSegmentHeadSize;
+  if (value.size() != size) return damaged("the segment's head has a wrong size");
+  SegmentHead head{load_u64(value, 16), raft::Index{load_u64(value, 24)}, load_u64(value, 32), load_u64(value, 40),
+                   raft::Term{version == 1 ? 0 : load_u64(value, 48)}};
+  if (version == kRewrittenVersion)
+    head.rewritten = RewrittenEnd{.last_index = raft::Index{load_u64(value, 56)},
+                                  .chain = {.sequence = load_u64(value, 72), .checksum = load_u64(value, 64)}};
+  return head;
 }
 
 std::size_t record_size(std::size_t data_size) {
@@ -189,6 +202,15 @@ std::uint64_t write_chunk(std::span<char> out, const ChunkHeader& header, std::s
   store(out.data() + 56, header.last_term.value);
   store(out.data() + 64, header.previous_checksum);
   return seal(out, Magic::chunk);
+}
+
+std::string hollow_record(raft::Term term) {
+  std::string out(record_size(0), '\0');
+  raft::Entry hollow;
+  hollow.term = term;
+  hollow.command = raft::Command::hollow;
+  write_record(out.data(), hollow);
+  return out;
 }
 
 std::optional<ChunkClaim> claim_of_chunk(std::string_view bytes) {

@@ -21,7 +21,8 @@ namespace weir::storage {
 
 /// Version of everything in a data folder. Older builds refuse what is newer. 2 = segments roll: a segment's head has
 /// the term before it, file names have the segment's id. Folders of version 1 (one segment) are taken over as they are.
-inline constexpr std::uint16_t kFormatVersion = 2;
+/// 3 = files are rewritten: only the head of such a file has it, all other rows are of version 2.
+inline constexpr std::uint16_t kFormatVersion = 3;
 
 // --- rows of state.mdb
 
@@ -63,6 +64,21 @@ struct SegmentRecord {
 /// What version 1 called the one segment it had.
 [[nodiscard]] std::string segment_file_name_of_version_1(raft::Index first_index);
 
+/// The part of a chunk that the next one continues.
+struct ChainEnd {
+  std::uint64_t sequence = 0;
+  std::uint64_t checksum = 0;
+  friend bool operator==(const ChainEnd&, const ChainEnd&) = default;
+};
+
+/// What a file was before it was rewritten, as far as the next one goes on from it: its own chunks say it no more.
+struct RewrittenEnd {
+  raft::Index last_index;  ///< the rewritten file ends there too, for good
+  /// Of the chunk that held last_index; the sequence is the highest that was used up to there.
+  ChainEnd chain;
+  friend bool operator==(const RewrittenEnd&, const RewrittenEnd&) = default;
+};
+
 struct SegmentHead {
   std::uint64_t segment_id = 0;
   raft::Index first_index;  ///< of the first chunk that may stand here
@@ -70,18 +86,12 @@ struct SegmentHead {
   std::uint64_t sequence_floor = 0;
   std::uint64_t previous_checksum = 0;  ///< of the chunk that holds the entry before; 0 for the first
   raft::Term previous_term;             ///< of the entry before; 0 for the first
+  std::optional<RewrittenEnd> rewritten = std::nullopt;
   friend bool operator==(const SegmentHead&, const SegmentHead&) = default;
 };
 
 [[nodiscard]] std::string encode_segment_head(const SegmentHead& head);
 [[nodiscard]] std::expected<SegmentHead, Error> decode_segment_head(std::string_view value);
-
-/// The part of a chunk that the next one continues.
-struct ChainEnd {
-  std::uint64_t sequence = 0;
-  std::uint64_t checksum = 0;
-  friend bool operator==(const ChainEnd&, const ChainEnd&) = default;
-};
 
 struct ChunkHeader {
   std::uint64_t segment_id = 0;
@@ -104,6 +114,9 @@ inline constexpr std::size_t kRecordHeaderSize = 24;
 /// Returns the chunk's checksum.
 std::uint64_t write_chunk(std::span<char> out, const ChunkHeader& header, std::string_view kept,
                           std::span<const raft::Entry* const> entries);
+
+/// The record of a hollow entry, as it stands in a chunk's body.
+[[nodiscard]] std::string hollow_record(raft::Term term);
 
 /// What the header of something that looks like a chunk says of it; unverified.
 struct ChunkClaim {

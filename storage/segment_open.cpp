@@ -176,7 +176,7 @@ std::expected<void, Error> remove_left_over_files(const std::string& generation,
     const std::string path = std::string(generation).append("/").append(name);
     const bool is_segment = name.starts_with("segment-") && name.ends_with(".mdb");
     const bool is_seal = name.ends_with(kSealSuffix) || name.ends_with(".seal.new");
-    const bool is_left_over = name == SegmentFiles::kNextName || name == kBegunName ||
+    const bool is_left_over = name == SegmentFiles::kNextName || name == kBegunName || name == kRewriteName ||
                               (is_segment && !listed.contains(name)) ||
                               (is_seal && !listed.contains(name.substr(0, name.size() - kSealSuffix.size())));
     if (!is_left_over) continue;

@@ -13,6 +13,9 @@
 
 namespace weir::storage {
 
+/// A file that is being rewritten has this name until it is whole (segment_rewrite.hpp).
+inline constexpr const char* kRewriteName = "rewrite.mdb";
+
 /// A file with this head and room for `bytes`, durable with its name; made from a prepared one if `files` has it.
 /// disk_full: nothing is left of it.
 [[nodiscard]] std::expected<std::shared_ptr<Segment>, Error> create_segment(const std::string& generation,

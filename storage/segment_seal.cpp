@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kFixedSize = 112;
 constexpr std::size_t kRunSize = 16;
 constexpr std::size_t kIndexSize = 8;
+/// Byte 97 of a rewritten file's seal, of others 0. What its head says of its end is where that ends.
+constexpr std::uint8_t kRewritten = 1;
 /// A file's part of the log has at most this many runs of terms and CONFIG entries; a size above is not a seal's.
 constexpr std::uint64_t kSealBytesMax = std::uint64_t{64} << 20U;
 
@@ -33,6 +35,7 @@ std::string encode_seal(const SegmentSeal& seal_of) {
   store(out.data() + 80, seal_of.rows);
   store(out.data() + 88, seal_of.used_bytes);
   store(out.data() + 96, std::to_underlying(seal_of.first_command));
+  store(out.data() + 97, std::uint8_t{seal_of.head.rewritten ? kRewritten : std::uint8_t{0}});
   store(out.data() + 104, static_cast<std::uint32_t>(seal_of.term_runs.size()));
   store(out.data() + 108, static_cast<std::uint32_t>(seal_of.config_entries.size()));
   const auto add = [&out](std::uint64_t number) {
@@ -63,6 +66,8 @@ std::expected<SegmentSeal, Error> decode_seal(std::string_view value) {
                       .first_command = static_cast<raft::Command>(load<std::uint8_t>(value.data() + 96)),
                       .term_runs = {},
                       .config_entries = {}};
+  if (load<std::uint8_t>(value.data() + 97) == kRewritten)
+    seal_of.head.rewritten = RewrittenEnd{.last_index = seal_of.last_index, .chain = seal_of.chain};
   std::size_t at = kFixedSize;
   for (std::size_t run = 0; run < runs; ++run, at += kRunSize)
     seal_of.term_runs.push_back({raft::Term{load_u64(value, at)}, raft::Index{load_u64(value, at + 8)}});

@@ -33,7 +33,8 @@ inline constexpr std::size_t kEventBytesMax = std::size_t{1} << 20U;
 /// the sum of its requests (PublishView::merged_bytes_max), and what is in the log must never be refused for its size.
 inline constexpr std::size_t kMergedBytesMax = std::size_t{16} << 20U;
 
-/// XXH3-64 of `data`, seeded with the command's number. What Raft's Entry::checksum holds; 0 for a noop.
+/// XXH3-64 of `data`, seeded with the command's number. What Raft's Entry::checksum holds; 0 for a noop and for
+/// a hollow one.
 [[nodiscard]] std::uint64_t entry_checksum(raft::Command command, std::string_view data);
 /// entry.checksum is right for entry.data.
 [[nodiscard]] bool checksum_holds(const raft::Entry& entry);

@@ -66,13 +66,22 @@ Hash128 content_digest(const EventView& event) {
   return hash_prefixed({event.key, type, event.body});
 }
 
+namespace {
+
+/// Then it has no checksum either.
+bool has_no_data(raft::Command command) {
+  return command == raft::Command::noop || command == raft::Command::hollow;
+}
+
+}  // namespace
+
 std::uint64_t entry_checksum(raft::Command command, std::string_view data) {
-  if (command == raft::Command::noop) return 0;
+  if (has_no_data(command)) return 0;
   return XXH3_64bits_withSeed(data.data(), data.size(), static_cast<std::uint64_t>(command));
 }
 
 bool checksum_holds(const raft::Entry& entry) {
-  if (entry.command == raft::Command::noop && !entry.data.empty()) return false;
+  if (has_no_data(entry.command) && !entry.data.empty()) return false;
   return entry.checksum == entry_checksum(entry.command, entry.data.view());
 }
 

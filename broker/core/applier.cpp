@@ -104,6 +104,10 @@ void Applier::take(const std::vector<raft::Entry>& entries) {
       fail(not_understood(decoded.error()));
       return;
     }
+    if (entry.command == raft::Command::hollow) {
+      fail(unexpectedly_hollow(entry.index));
+      return;
+    }
     queue_.push_back(*std::move(decoded));
     if (entry.command == raft::Command::config) {
       configs_.push_back(entry);
@@ -162,6 +166,10 @@ void Applier::read_one(raft::Index index) {
     auto decoded = decode(found.front());
     if (!decoded) {
       fail(not_understood(decoded.error()));
+      return;
+    }
+    if ((*decoded)->command == raft::Command::hollow && state_.retains(index)) {
+      fail(unexpectedly_hollow(index));
       return;
     }
     cache_.put(*decoded);

@@ -193,8 +193,9 @@ void Checkpoints::loaded(Loading& loading) {
   restated_ = false;
   applied_since_restating_ = kNoLimit;
   forever_from_ = loaded.state.forever_ids().size() == 0 ? loaded.index.next() : loading.indexes.front();
-  first_needed_.clear();
-  remember_first_needed(loaded.index, std::min(loaded.state.first_index(), forever_from_));
+  needs_.clear();
+  remember_needs(loaded.index,
+                 {.floors = std::make_shared<const Floors>(loaded.state.floors()), .first = forever_from_});
   applied_bytes_ = 0;
   pending_delta_ = {};
   end_loading(loading, std::move(loaded));
@@ -270,37 +271,42 @@ void Checkpoints::take(StateMachine& state, const Digest& digest, const raft::En
   applied_bytes_ = 0;
   saving_ = true;
   const bool ahead = raft::is_mutated(raft::Mutant::checkpoint_ahead);
-  disk_.save(
-      {.index = ahead ? applied_index_.next() : applied_index_,
-       .term = applied_term_,
-       .config = config,
-       .state = raft::Bytes::own(std::move(content)),
-       .delta = pending_delta_},
-      [self = std::weak_ptr(self_), index = applied_index_,
-       first_needed = std::min(state.first_index(), forever_from_)](const std::expected<void, storage::Error>& result) {
-        if (const auto alive = self.lock()) {
-          (*alive)->saved(index, first_needed, result);
-        }
-      });
+  disk_.save({.index = ahead ? applied_index_.next() : applied_index_,
+              .term = applied_term_,
+              .config = config,
+              .state = raft::Bytes::own(std::move(content)),
+              .delta = pending_delta_},
+             [self = std::weak_ptr(self_), index = applied_index_,
+              needs = Needs{.floors = std::make_shared<const Floors>(state.floors()), .first = forever_from_}](
+                 const std::expected<void, storage::Error>& result) {
+               if (const auto alive = self.lock()) {
+                 (*alive)->saved(index, needs, result);
+               }
+             });
 }
 
-void Checkpoints::remember_first_needed(raft::Index index, raft::Index first_index) {
+void Checkpoints::remember_needs(raft::Index index, Needs needs) {
+  needs.first = std::min({needs.first, needs.floors->first_index, index.next()});
   const auto kept = disk_.checkpoints();
-  std::erase_if(first_needed_, [&kept](const auto& each) { return std::ranges::find(kept, each.first) == kept.end(); });
-  first_needed_[index] = std::min(first_index, index.next());
+  std::erase_if(needs_, [&kept](const auto& each) { return std::ranges::find(kept, each.first) == kept.end(); });
+  needs_[index] = std::move(needs);
+}
+
+std::shared_ptr<const Floors> Checkpoints::floors(raft::Index index) const {
+  const auto known = needs_.find(index);
+  return known == needs_.end() ? nullptr : known->second.floors;
 }
 
 raft::Index Checkpoints::first_needed(raft::Index index) const {
-  const auto known = first_needed_.find(index);
-  return known == first_needed_.end() ? raft::Index{} : known->second;
+  const auto known = needs_.find(index);
+  return known == needs_.end() ? raft::Index{} : known->second.first;
 }
 
-void Checkpoints::saved(raft::Index index, raft::Index first_needed,
-                        const std::expected<void, storage::Error>& result) {
+void Checkpoints::saved(raft::Index index, const Needs& needs, const std::expected<void, storage::Error>& result) {
   saving_ = false;
   if (result) {
     newest_ = index;
-    remember_first_needed(index, first_needed);
+    remember_needs(index, needs);
     pending_delta_ = {};
     hooks_.saved();
     move_ids();

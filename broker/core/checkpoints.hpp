@@ -76,6 +76,8 @@ class Checkpoints {
   /// took since then is asked for again, until the entry that took it is applied again. 0 = that is not known of an
   /// older one, from before this process.
   [[nodiscard]] raft::Index first_needed(raft::Index index) const;
+  /// What retention had taken as of there; null = not known, as for first_needed().
+  [[nodiscard]] std::shared_ptr<const Floors> floors(raft::Index index) const;
 
   // --- and a snapshot that takes the place of all
   /// Runs `task` as soon as nothing is being saved, moved or loaded; at once, if nothing is.
@@ -85,6 +87,11 @@ class Checkpoints {
 
  private:
   struct Loading;
+  /// What a start from a checkpoint asks for.
+  struct Needs {
+    std::shared_ptr<const Floors> floors;  ///< as of there
+    raft::Index first;                     ///< entry, or the first checkpoint that it goes on from
+  };
   /// Ids that outlive their events, on their way into deltas once more.
   struct Restating {
     raft::Index from;  ///< once they all are, older checkpoints are not needed for them
@@ -99,19 +106,17 @@ class Checkpoints {
   void move_ids();
   void loaded(Loading& loading);
   void end_loading(Loading& loading, std::expected<std::optional<Loaded>, storage::Error> result);
-  void saved(raft::Index index, raft::Index first_needed, const std::expected<void, storage::Error>& result);
-  void remember_first_needed(raft::Index index, raft::Index first_index);
+  void saved(raft::Index index, const Needs& needs, const std::expected<void, storage::Error>& result);
+  void remember_needs(raft::Index index, Needs needs);
   void run_idle_tasks();
 
   Disk& disk_;
   Limits limits_;
   Hooks hooks_;
   raft::Index newest_;
-  /// By the index of a checkpoint: StateMachine::first_index() as of there, or the first checkpoint that it goes on
-  /// from.
-  std::map<raft::Index, raft::Index> first_needed_;
-  std::size_t applied_bytes_ = 0;  ///< since the last checkpoint was taken
-  raft::Index applied_index_;      ///< of the last entry that applied() was called with,
+  std::map<raft::Index, Needs> needs_;  ///< by the index of a checkpoint
+  std::size_t applied_bytes_ = 0;       ///< since the last checkpoint was taken
+  raft::Index applied_index_;           ///< of the last entry that applied() was called with,
   raft::Term applied_term_;
   raft::Index taken_index_;  ///< of the last checkpoint that was taken, or loaded
 

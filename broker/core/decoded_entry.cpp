@@ -1,5 +1,6 @@
 #include "broker/core/decoded_entry.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace weir::broker {
@@ -25,6 +26,7 @@ template <class Decoded>
 [[nodiscard]] std::expected<Content, std::string> decode_content(const raft::Entry& entry) {
   switch (entry.command) {
     case raft::Command::noop:
+    case raft::Command::hollow:
       return Content{};
     case raft::Command::publish:
     case raft::Command::batch:
@@ -89,6 +91,10 @@ std::expected<DecodedEntryPtr, std::string> decode(const raft::Entry& entry) {
                                                            .content = std::move(*content)});
 }
 
+bool any_hollow(const std::vector<raft::Entry>& entries) {
+  return std::ranges::any_of(entries, [](const raft::Entry& entry) { return entry.command == raft::Command::hollow; });
+}
+
 void EntryCache::put(const DecodedEntryPtr& entry) {
   if (const auto place = places_.find(entry->index); place != places_.end()) {
     bytes_ -= weight_of(**place->second);
@@ -116,6 +122,11 @@ DecodedEntryPtr EntryCache::find(raft::Index index) {
 
 storage::Error not_understood(std::string why) {
   return {.code = storage::Errc::version, .text = std::move(why)};
+}
+
+storage::Error unexpectedly_hollow(raft::Index index) {
+  return {.code = storage::Errc::damaged,
+          .text = "entry " + std::to_string(index.value) + " is hollow, although something of it is retained"};
 }
 
 storage::Error missing_entry(raft::Index index) {

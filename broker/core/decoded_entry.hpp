@@ -10,6 +10,7 @@
 #include <string>
 #include <unordered_map>
 #include <variant>
+#include <vector>
 
 #include "raft/entry.hpp"
 #include "storage/error.hpp"
@@ -43,8 +44,13 @@ using DecodedEntryPtr = std::shared_ptr<const DecodedEntry>;
 /// one.
 [[nodiscard]] std::expected<DecodedEntryPtr, std::string> decode(const raft::Entry& entry);
 
+/// Entries that were rewritten: they must not be sent to anybody as entries.
+[[nodiscard]] bool any_hollow(const std::vector<raft::Entry>& entries);
+
 /// Of one that cannot be decoded although its checksum holds: a matter of versions, not of the disk (FAULTS 38).
 [[nodiscard]] storage::Error not_understood(std::string why);
+/// Of one that should have been left as it was when its file was rewritten.
+[[nodiscard]] storage::Error unexpectedly_hollow(raft::Index index);
 /// Of one that the log should have.
 [[nodiscard]] storage::Error missing_entry(raft::Index index);
 

@@ -139,6 +139,9 @@ std::expected<void, storage::Error> Replay::apply(const raft::Entry& entry) {
   if (!decoded) {
     return std::unexpected(not_understood(decoded.error()));
   }
+  if (entry.command == raft::Command::hollow) {
+    return std::unexpected(unexpectedly_hollow(entry.index));
+  }
   auto places = ask_runs(**decoded);
   if (!places) {
     return std::unexpected(std::move(places.error()));
@@ -180,6 +183,9 @@ std::expected<DecodedEntryPtr, storage::Error> Replay::look_up(raft::Index index
   auto decoded = decode(read->front());
   if (!decoded) {
     return std::unexpected(not_understood(decoded.error()));
+  }
+  if ((*decoded)->command == raft::Command::hollow && state_.retains(index)) {
+    return std::unexpected(unexpectedly_hollow(index));
   }
   cache_.put(*decoded);
   return *std::move(decoded);

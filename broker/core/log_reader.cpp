@@ -61,6 +61,11 @@ LogReader::BatchRead::Part LogReader::BatchRead::part_of(const storage::EntryRow
 }
 
 void LogReader::BatchRead::take(const storage::EntryRow& row, const DecodedEntryPtr& entry) {
+  if (entry->command == raft::Command::hollow) {
+    // Of a row that nothing is kept of: as far as it reaches there is nothing to be read.
+    batch.next.after = std::max(batch.next.after, row.first_position + (row.stored_count - 1));
+    return;
+  }
   // Shares the decoded entry's ownership.
   const std::shared_ptr<const wire::PublishView> events(entry, entry->publish());
   WEIR_CHECK(events != nullptr);
@@ -239,7 +244,10 @@ std::optional<RemovedRange> LogReader::removed_under(const BatchRead& read) cons
 }
 
 bool LogReader::has_events(const Selector& selector, raft::Position after) const {
-  return state_.events().next(matching(selector), std::max(after, state_.removed_to())).has_value();
+  const auto& topics = matching(selector);
+  // Of what went before it was read the reader is to be told.
+  const bool removed = after < state_.some_removed_to() && after < removed_to(topics);
+  return removed || state_.events().next(topics, std::max(after, state_.removed_to())).has_value();
 }
 
 std::uint64_t LogReader::count_after(const Selector& selector, raft::Position position) const {
@@ -333,7 +341,15 @@ void LogReader::load(raft::Index index, EntryDone done) {
                    return;
                  }
                  first = *std::move(decoded);
-                 (*alive)->cache_.put(first);
+                 // Of those there may be many, and nobody looks for more than one of them.
+                 if (first->command != raft::Command::hollow || first->index == index) {
+                   (*alive)->cache_.put(first);
+                 }
+               }
+               if (first->command == raft::Command::hollow && (*alive)->state_.retains(index)) {
+                 (*alive)->damaged_(unexpectedly_hollow(index));
+                 done(std::unexpected(ReadError::damaged));
+                 return;
                }
                done(std::move(first));
              });

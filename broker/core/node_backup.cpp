@@ -48,6 +48,9 @@ void Node::Impl::read_backup_entries(raft::Index first, raft::Index last, std::s
                if (read && read->empty()) {
                  read = std::unexpected(missing_entry(first));
                }
+               if (read && any_hollow(*read)) {
+                 read = std::unexpected(storage::Error{storage::Errc::gone, "a file of the log was rewritten"});
+               }
                if (!read && !alive.expired()) {
                  backup_cut_off(read.error());
                }

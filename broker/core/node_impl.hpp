@@ -20,6 +20,7 @@
 #include "broker/core/digest_reports.hpp"
 #include "broker/core/forwarder.hpp"
 #include "broker/core/log_reader.hpp"
+#include "broker/core/log_rewriting.hpp"
 #include "broker/core/log_time.hpp"
 #include "broker/core/membership.hpp"
 #include "broker/core/node.hpp"
@@ -157,6 +158,8 @@ class Node::Impl {
   [[nodiscard]] Replica::Hooks replica_hooks();
   [[nodiscard]] Applier::Hooks applier_hooks();
   [[nodiscard]] Checkpoints::Hooks checkpoint_hooks();
+  [[nodiscard]] std::function<void(const storage::Error&)> reader_failed();
+  [[nodiscard]] LogRewriting::Hooks rewriting_hooks();
 
   // --- checkpoints and snapshots (node_snapshots.cpp)
   void load_checkpoints();
@@ -167,6 +170,9 @@ class Node::Impl {
   void take_over(Checkpoints::Loaded loaded);
   void trim_log();
   void dropped(const std::expected<void, storage::Error>& result);
+  /// Entries up to here may have become hollow, or are dropped: Raft offers them no more.
+  [[nodiscard]] raft::Index not_offered() const;
+  void tend_rewriting();
 
   // --- what replicas hold (node_digest.cpp)
   void stamp(raft::Message& message) const;
@@ -262,12 +268,14 @@ class Node::Impl {
   Digest digest_;
   Checkpoints checkpoints_;
   LogReader reader_;
+  LogRewriting rewriting_;
   Waiters waiters_;
   Forwarder forwarder_;
   ReadBarriers barriers_;
   Bootstrap bootstrap_;
   bool founding_now_ = false;
-  bool dropping_ = false;  ///< the front of the log is being taken off the disk
+  bool installing_ = false;  ///< a snapshot: until its state is in force the log on disk may be another
+  bool dropping_ = false;    ///< the front of the log is being taken off the disk
 
   /// From here on: only once this node is a member.
   std::optional<wire::ConfigEntry> cluster_;

@@ -41,7 +41,8 @@ Node::Impl::Impl(NodeConfig config, storage::Identity identity, raft::Recovered 
                     .delta_bytes = config_.checkpoint_delta_bytes,
                     .ids_bytes = config_.dedup_memory_bytes},
                    checkpoint_hooks()),
-      reader_(state_, cache_, disk_, [this](const storage::Error& error) { fail(error); }),
+      reader_(state_, cache_, disk_, reader_failed()),
+      rewriting_(state_, disk_, rewriting_hooks()),
       forwarder_(network_, clock_, self_, config_.boot_nonce, [this](WriteJob job) { submit(std::move(job)); }),
       barriers_(self_, config_.boot_nonce),
       bootstrap_(hello()),
@@ -253,6 +254,30 @@ Checkpoints::Hooks Node::Impl::checkpoint_hooks() {
           .ids_moved = [this](storage::IdRuns runs) { state_.take_id_runs(std::move(runs)); }};
 }
 
+/// Between an install and the state that comes with it readers may ask for what the new log has no more.
+std::function<void(const storage::Error&)> Node::Impl::reader_failed() {
+  return [this](const storage::Error& error) {
+    if (!installing_) {
+      fail(error);
+    }
+  };
+}
+
+LogRewriting::Hooks Node::Impl::rewriting_hooks() {
+  return {.withdraw =
+              [this](raft::Index last) {
+                replica_->compact(last);
+                return replica_->raft().first_index() > last;
+              },
+          .failed = [this](const storage::Error& error) { fail(error); },
+          .notice =
+              [this](const std::string& text) {
+                if (events_.notice) {
+                  events_.notice(text);
+                }
+              }};
+}
+
 Applier::Hooks Node::Impl::applier_hooks() {
   return {.applied = [this](const DecodedEntry& entry, Applied& applied) { on_applied(entry, applied); },
           .settled = [this] { on_settled(); },
@@ -315,6 +340,7 @@ void Node::Impl::tick() {
     tend_digests();
     tend_service();
     tend_space();
+    tend_rewriting();
   }
   if (ticks_ % kTicksPerRetention == 0) {
     tend_retention();

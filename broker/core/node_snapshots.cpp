@@ -74,6 +74,7 @@ void Node::Impl::on_installing(const raft::Snapshot& snapshot) {
     return;
   }
   configs_[snapshot.config.index] = *std::move(config);
+  installing_ = true;
   applier_->pause();
   checkpoints_.suspend();
 }
@@ -114,6 +115,8 @@ void Node::Impl::take_over(Checkpoints::Loaded loaded) {
   const raft::Index reached = loaded.index;
   raft::Entry in_force = std::move(loaded.config);
   restore(std::move(loaded));
+  installing_ = false;
+  rewriting_.begin_anew();
   if (phase_ == Phase::failed) {
     return;
   }
@@ -141,7 +144,7 @@ void Node::Impl::trim_log() {
   // Raft offers what is behind the newest snapshot that can be sent, or a follower that got it would get it again.
   const std::uint64_t kept = std::min(config_.log_entries_kept, newest.value);
   const raft::Index offered_behind = std::min(raft::Index{newest.value - kept}, disk_.snapshot_index());
-  replica_->compact(std::max(disk_.first_index().prev(), offered_behind));
+  replica_->compact(std::max(not_offered(), offered_behind));
   const raft::Index needed = raft::is_mutated(raft::Mutant::dropped_ahead)
                                  ? state_.first_index()
                                  : checkpoints_.first_needed(disk_.snapshot_index());
@@ -162,7 +165,24 @@ void Node::Impl::dropped(const std::expected<void, storage::Error>& result) {
     return;
   }
   if (phase_ != Phase::failed) {
-    replica_->compact(disk_.first_index().prev());
+    replica_->compact(not_offered());
+  }
+}
+
+raft::Index Node::Impl::not_offered() const {
+  return std::max(disk_.first_index().prev(), disk_.hollow_to());
+}
+
+/// By what is gone for everybody who may still begin with the checkpoint that is sent, or with a later one.
+void Node::Impl::tend_rewriting() {
+  if (!replica_ || phase_ == Phase::failed || installing_) {
+    return;
+  }
+  const raft::Index sendable = disk_.snapshot_index();
+  const auto floors = raft::is_mutated(raft::Mutant::hollowed_ahead) ? std::make_shared<const Floors>(state_.floors())
+                                                                     : checkpoints_.floors(sendable);
+  if (floors) {
+    rewriting_.go_on(floors, sendable);
   }
 }
 

@@ -107,6 +107,8 @@ Counters Node::Impl::counters() const {
   const Scrubbed scrubbed = disk_.scrubbed();
   counters.scrub_bytes = scrubbed.bytes;
   counters.scrub_passes = scrubbed.passes;
+  counters.files_rewritten = rewriting_.files();
+  counters.rewritten_bytes = rewriting_.bytes_given_back();
   counters.forwarded = forwarder_.forwarded();
   counters.topics = state_.live_topic_count();
   counters.ids = state_.ids().size();

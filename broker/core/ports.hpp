@@ -48,6 +48,8 @@ class Disk {
   using PieceDone = Done<storage::PieceAnswer>;
   using IdRunsDone = Done<storage::IdRuns>;
   using PlacesDone = Done<std::vector<storage::KeyedPlace>>;
+  using RewriteDone = Done<storage::RewriteAnswer>;
+  using RewrittenDone = Done<std::uint64_t>;
 
   virtual ~Disk() = default;
   /// `done` runs when this write and all before it are durable, or have failed.
@@ -73,6 +75,15 @@ class Disk {
   /// In line with the writes. An error is one of a write.
   virtual void drop_before(raft::Index index, WriteDone done) = 0;
   [[nodiscard]] virtual raft::Index first_index() const = 0;
+
+  // --- files that are written anew, each as in storage::LogStore. A disk that has no files has nothing to do here.
+  [[nodiscard]] virtual std::vector<storage::LogFile> log_files() const { return {}; }
+  [[nodiscard]] virtual raft::Index hollow_to() const { return {}; }
+  /// Beside writes and reads, where checkpoints are saved too: one of these waits for as long as a call reads. One at a
+  /// time, or one finish_rewrite().
+  virtual void rewrite(raft::Index first, storage::KeepEntry keep, std::size_t bytes_max, RewriteDone done);
+  /// In line with the writes. An error is one of a write.
+  virtual void finish_rewrite(RewrittenDone done);
 
   /// nearly_full: new work is refused before a write fails (507).
   [[nodiscard]] virtual storage::DiskSpace space() const { return storage::DiskSpace::enough; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/core/decoded_entry.hpp"
 #include "raft/check.hpp"
 #include "raft/mutant.hpp"
 
@@ -185,8 +186,8 @@ void Replica::catch_up(const raft::CatchUpRequest& request) {
                if (!alive || (*alive)->stopped_) {
                  return;
                }
-               if (!entries && entries.error().code == storage::Errc::gone) {
-                 entries.emplace();  // dropped meanwhile: that follower gets a snapshot
+               if ((!entries && entries.error().code == storage::Errc::gone) || (entries && any_hollow(*entries))) {
+                 entries.emplace();  // dropped or rewritten meanwhile: that follower gets a snapshot
                }
                if (!entries) {
                  (*alive)->stop(entries.error());

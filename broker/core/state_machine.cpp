@@ -27,6 +27,9 @@ constexpr std::size_t kPrefetched = 32;
     return ordinal < events->event_count() && events->id(ordinal) == id.id && events->source(ordinal) == id.source &&
            events->topics()[events->topic_number(ordinal)] == topic;
   }
+  if (entry.command == raft::Command::hollow) {
+    return false;  // whatever had this hash is retained no more
+  }
   const auto* dedup = entry.dedup();
   WEIR_CHECK(dedup != nullptr && ordinal < dedup->claims.size());
   const auto& claim = dedup->claims[ordinal];
@@ -149,6 +152,7 @@ Lookups StateMachine::lookups(const DecodedEntry& entry, const RunPlaces& places
 
 Applied StateMachine::apply(const DecodedEntryPtr& entry, const EntrySource& earlier, const RunPlaces& places) {
   WEIR_CHECK(entry->index == applied_index_.next());
+  WEIR_CHECK(entry->command != raft::Command::hollow, entry->index);
   applied_index_ = entry->index;
   time_ms_ = std::max(time_ms_, entry->time_ms());
   Applied applied;

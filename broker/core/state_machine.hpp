@@ -48,6 +48,17 @@ struct Lookups {
   std::vector<raft::Index> entries;  ///< that hold possible matches, as far as that is known; ascending
 };
 
+/// What retention had taken as of some entry.
+struct Floors {
+  raft::Index first_index;                  ///< the log before this entry is needed by nothing
+  raft::Index claims_before;                ///< claims that were made before this entry are gone
+  std::vector<raft::Offset> first_offsets;  ///< by TopicId; of topics that came later 0
+  friend bool operator==(const Floors&, const Floors&) = default;
+
+  /// An event of this row is retained.
+  [[nodiscard]] bool keeps(const storage::EntryRow& row) const;
+};
+
 class StateMachine {
  public:
   StateMachine() = default;
@@ -94,6 +105,9 @@ class StateMachine {
   /// Of all topics the highest.
   [[nodiscard]] raft::Position some_removed_to() const { return some_removed_to_; }
   [[nodiscard]] raft::Offset first_offset(raft::TopicId topic) const { return topics_[topic.value].first_offset; }
+  [[nodiscard]] Floors floors() const;
+  /// Something of this entry is retained: it cannot be a hollow one.
+  [[nodiscard]] bool retains(raft::Index index) const;
   /// The oldest entry whose claims are kept; empty if there is none.
   [[nodiscard]] std::optional<raft::Index> first_claims() const;
 

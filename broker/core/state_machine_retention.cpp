@@ -89,6 +89,31 @@ std::optional<raft::Index> StateMachine::first_claims() const {
   return claim_entries_.empty() ? std::nullopt : std::optional(claim_entries_.front());
 }
 
+bool Floors::keeps(const storage::EntryRow& row) const {
+  return std::ranges::any_of(row.topics, [this](const storage::TopicPart& part) {
+    return part.topic.value >= first_offsets.size() || part.first_offset + part.count > first_offsets[part.topic.value];
+  });
+}
+
+Floors StateMachine::floors() const {
+  Floors floors{.first_index = first_index_, .claims_before = claims_before_, .first_offsets = {}};
+  floors.first_offsets.reserve(topics_.size());
+  for (const Topic& topic : topics_) {
+    floors.first_offsets.push_back(topic.first_offset);
+  }
+  return floors;
+}
+
+bool StateMachine::retains(raft::Index index) const {
+  if (std::ranges::binary_search(claim_entries_, index)) {
+    return true;
+  }
+  const auto row = events_.find(index);
+  return row && std::ranges::any_of(row->topics, [this](const storage::TopicPart& part) {
+           return part.first_offset + part.count > first_offset(part.topic);
+         });
+}
+
 void StateMachine::trim() {
   if (last_position() == raft::Position{} && claim_entries_.empty()) {
     first_index_ = applied_index_.next();  // nothing was ever stored

@@ -78,6 +78,8 @@ struct Counters {
   std::uint64_t disk_write_us_p99 = 0;  ///< of the last 512
   std::uint64_t scrub_bytes = 0;
   std::uint64_t scrub_passes = 0;
+  std::uint64_t files_rewritten = 0;
+  std::uint64_t rewritten_bytes = 0;  ///< given back by that
   std::uint64_t forwarded = 0;
   std::uint64_t topics = 0;
   std::uint64_t ids = 0;

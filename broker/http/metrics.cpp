@@ -102,6 +102,9 @@ void add_counters(std::string& out, const Counters& counters) {
   add_family(out, "weir_disk_write_p99_seconds", "gauge", "99th percentile of the last durable writes.");
   add_sample(out, "weir_disk_write_p99_seconds", "", seconds(counters.disk_write_us_p99));
   counter("weir_scrub_bytes_total", "Stored bytes read again to find damage.", counters.scrub_bytes);
+  counter("weir_log_files_rewritten_total", "Files of the log written anew with what is retained of them.",
+          counters.files_rewritten);
+  counter("weir_log_rewritten_bytes_total", "Bytes given back by that.", counters.rewritten_bytes);
   counter("weir_scrub_passes_total", "Times that all of them were.", counters.scrub_passes);
   gauge("weir_topics", "Topics.", counters.topics);
   gauge("weir_ids", "Event ids remembered in memory.", counters.ids);

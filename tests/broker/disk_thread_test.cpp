@@ -53,6 +53,22 @@ class FakeStore final : public storage::LogStore {
     record("drop " + std::to_string(index.value));
     return take_failure();
   }
+  [[nodiscard]] std::vector<storage::LogFile> log_files() const override {
+    return {{.first = raft::Index{1}, .end = raft::Index{4}, .bytes = 100, .bytes_hollow = 10}};
+  }
+  [[nodiscard]] raft::Index hollow_to() const override { return raft::Index{2}; }
+  [[nodiscard]] std::expected<storage::RewriteAnswer, storage::Error> rewrite(raft::Index first,
+                                                                              const storage::KeepEntry& keep,
+                                                                              std::size_t bytes_max) override {
+    record("rewrite " + std::to_string(first.value) + (keep(first, raft::Command::publish) ? " kept " : " ") +
+           std::to_string(bytes_max));
+    return storage::RewriteAnswer::ready;
+  }
+  [[nodiscard]] std::expected<std::uint64_t, storage::Error> finish_rewrite() override {
+    record("finish");
+    if (auto failure = take_failure(); !failure) return std::unexpected(failure.error());
+    return 90;
+  }
   [[nodiscard]] storage::IdRuns id_runs() const override { return {}; }
   [[nodiscard]] std::expected<storage::IdRuns, storage::Error> move_ids(raft::Index up_to,
                                                                         const storage::IdsOf& /*ids_of*/) override {
@@ -329,6 +345,39 @@ TEST_F(DiskThreadTest, PiecesInstallsAndDropsKeepTheirPlaceAmongWrites) {
   EXPECT_EQ(done_, (std::vector<std::string>{"1", "whole", "installed", "dropped", "10"}));
   EXPECT_EQ(store_.calls(),
             (std::vector<std::string>{"append 1", "receive 5", "append install8 9", "drop 3", "append 10"}));
+}
+
+TEST_F(DiskThreadTest, FilesAreRewrittenBesideTheWritesAndPutInPlaceInLineWithThem) {
+  store_.gated = true;
+  write(1);
+  store_.begun.acquire();
+  EXPECT_EQ(disk_.log_files().size(), 1U);
+  EXPECT_EQ(disk_.hollow_to(), raft::Index{2});
+  disk_.rewrite(
+      raft::Index{1}, [](raft::Index, raft::Command) { return true; }, 50,
+      [this](const std::expected<storage::RewriteAnswer, storage::Error>& answer) {
+        done_.emplace_back(answer == storage::RewriteAnswer::ready ? "ready" : "not ready");
+      });
+  run_until([this] { return done_.size() == 1; });
+  EXPECT_EQ(done_.front(), "ready") << "while the write hangs";
+  disk_.finish_rewrite([this](const std::expected<std::uint64_t, storage::Error>& given_back) {
+    done_.emplace_back(given_back == 90U ? "in place" : "failed");
+  });
+  write(2);
+  store_.gate.release(2);
+  run_until([this] { return done_.size() == 4; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"ready", "1", "in place", "2"}));
+  EXPECT_EQ(store_.calls(), (std::vector<std::string>{"rewrite 1 kept 50", "append 1", "finish", "append 2"}));
+}
+
+TEST_F(DiskThreadTest, AfterARewriteThatCannotBePutInPlaceNothingIsWrittenAnyMore) {  // FAULTS 41
+  store_.fail_next({storage::Errc::io, "flush failed"});
+  disk_.finish_rewrite([this](const std::expected<std::uint64_t, storage::Error>& given_back) {
+    done_.emplace_back(given_back ? "ok" : "failed");
+  });
+  write(1);
+  run_until([this] { return done_.size() == 2; });
+  EXPECT_EQ(done_, (std::vector<std::string>{"failed", "1 failed: flush failed"}));
 }
 
 TEST_F(DiskThreadTest, AfterAFailedDropNothingIsWrittenAnyMore) {  // FAULTS 41

@@ -88,8 +88,37 @@ class FakeDisk final : public Disk {
   [[nodiscard]] raft::Index snapshot_index() const override {
     return sendable.value_or(kept.empty() ? raft::Index{} : kept.back().index);
   }
+  [[nodiscard]] std::vector<storage::LogFile> log_files() const override { return files; }
+  [[nodiscard]] raft::Index hollow_to() const override { return hollow; }
+  void rewrite(raft::Index asked, storage::KeepEntry keep, std::size_t /*bytes_max*/, RewriteDone done) override {
+    rewrites.push_back({asked, std::move(keep), std::move(done)});
+  }
+  void finish_rewrite(RewrittenDone done) override { finishes.push_back(std::move(done)); }
   [[nodiscard]] raft::Index first_index() const override { return first; }
   [[nodiscard]] storage::DiskSpace space() const override { return room; }
+
+  void finish_rewrite_step(std::expected<storage::RewriteAnswer, storage::Error> answer) {
+    auto pending = std::move(rewrites.front());
+    rewrites.pop_front();
+    if (answer == storage::RewriteAnswer::ready) {
+      ready = {pending.first, std::move(pending.keep)};
+    }
+    pending.done(std::move(answer));
+  }
+  /// What does not stay of the file that is ready becomes hollow.
+  void put_in_place() {
+    const auto file = std::ranges::find(files, ready.first, &storage::LogFile::first);
+    for (raft::Index index = file->first; index < file->end; index = index.next()) {
+      raft::Entry& entry = log[index.value - 1];
+      if (entry.command != raft::Command::hollow && !ready.second(index, entry.command)) {
+        entry = {.index = index, .term = entry.term, .command = raft::Command::hollow, .checksum = 0, .data = {}};
+      }
+    }
+    hollow = std::max(hollow, file->end.prev());
+    auto done = std::move(finishes.front());
+    finishes.pop_front();
+    done(file->bytes - file->bytes_hollow);
+  }
 
   void finish_save() {
     auto pending = std::move(saves.front());
@@ -248,6 +277,16 @@ class FakeDisk final : public Disk {
     storage::IdsOf ids_of;
     IdRunsDone done;
   };
+  struct PendingRewrite {
+    raft::Index first;
+    storage::KeepEntry keep;
+    RewriteDone done;
+  };
+  std::vector<storage::LogFile> files;
+  raft::Index hollow;
+  std::deque<PendingRewrite> rewrites;
+  std::pair<raft::Index, storage::KeepEntry> ready;
+  std::deque<RewrittenDone> finishes;
   struct PendingIdRead {
     storage::IdRuns runs;
     std::vector<storage::IdKey> keys;

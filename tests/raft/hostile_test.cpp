@@ -63,6 +63,12 @@ TEST_F(Hostile, AppendedEntries) {
   expect_refused(2, 3, append(3, 2, {}, kNumberLimit));
 }
 
+TEST_F(Hostile, EntriesOfWhichNothingIsLeft) {
+  Entry hollow = entry(4, 3);
+  hollow.command = Command::hollow;
+  expect_refused(2, 3, append(3, 2, {hollow}));
+}
+
 TEST_F(Hostile, VoteRequests) {
   expect_refused(2, 3, vote_request(kNumberLimit, 2));
   expect_refused(2, 3, vote_request(0, 2));

@@ -32,6 +32,8 @@ struct Coverage {
   std::uint64_t ids_in_runs = 0;  ///< found there
   std::uint64_t failed_saves = 0;
   std::uint64_t log_drops = 0;
+  std::uint64_t files_rewritten = 0;
+  std::uint64_t hollow_reads = 0;  ///< of entries that such a file has no more
   std::uint64_t snapshot_pieces = 0;
   std::uint64_t snapshots_refused = 0;
   std::uint64_t snapshots_installed = 0;

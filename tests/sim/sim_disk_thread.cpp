@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/core/decoded_entry.hpp"
 #include "raft/check.hpp"
 
 namespace weir::sim {
@@ -38,6 +39,23 @@ void SimDiskThread::receive(raft::SnapshotPiece piece, PieceDone done) {
 
 void SimDiskThread::drop_before(raft::Index index, WriteDone done) {
   give({.what = Drop{index}, .done = std::move(done)});
+}
+
+void SimDiskThread::finish_rewrite(RewrittenDone done) {
+  give({.what = Finish{.done = std::move(done), .given_back = 0}, .done = nullptr});
+}
+
+/// In small steps, so that much may happen while a file is written anew; now and then there is no room for it.
+void SimDiskThread::rewrite(raft::Index first, storage::KeepEntry keep, std::size_t /*bytes_max*/, RewriteDone done) {
+  const bool fails = !calm_ && dice_.chance(1, 50);
+  const std::size_t bytes_max = dice_.between(1, 4'000);
+  answer_later<storage::RewriteAnswer>(
+      [first, keep = std::move(keep), bytes_max,
+       fails](SimLogStore& store) -> std::expected<storage::RewriteAnswer, storage::Error> {
+        return fails ? std::unexpected(storage::Error{storage::Errc::disk_full, "no room"})
+                     : store.rewrite(first, keep, bytes_max);
+      },
+      std::move(done));
 }
 
 void SimDiskThread::give(Job job) {
@@ -127,6 +145,10 @@ SimDiskThread::Result SimDiskThread::carry_out(std::deque<Job>& jobs) {
     receive(*piece);
     return {};
   }
+  if (auto* rewritten = std::get_if<Finish>(&first)) {
+    finish(*rewritten);
+    return {};
+  }
   Result result;
   if (const auto* founding = std::get_if<Founding>(&first)) {
     result = store_.found(founding->cluster_id, founding->config);
@@ -164,11 +186,22 @@ void SimDiskThread::receive(Piece& piece) {
   }
 }
 
+void SimDiskThread::finish(Finish& finish) {
+  finish.given_back = store_.finish_rewrite();
+  if (!finish.given_back) {
+    failed_ = finish.given_back.error();
+  } else {
+    hooks_.rewritten(*finish.given_back);
+  }
+}
+
 void SimDiskThread::report(std::deque<Job> jobs, const Result& result) {
   hooks_.post([jobs = std::move(jobs), result]() mutable {
     for (Job& job : jobs) {
       if (auto* piece = std::get_if<Piece>(&job.what)) {
         piece->done(std::move(piece->answer));
+      } else if (auto* rewritten = std::get_if<Finish>(&job.what)) {
+        rewritten->done(std::move(rewritten->given_back));
       } else if (job.done) {
         job.done(result);
       }
@@ -192,7 +225,14 @@ void SimDiskThread::answer_later(Work work, Done<Value> done) {
 
 void SimDiskThread::read(raft::Index first, raft::Index last, std::size_t bytes_max, ReadDone done) {
   answer_later<std::vector<raft::Entry>>(
-      [first, last, bytes_max](SimLogStore& store) { return store.read(first, last, bytes_max); }, std::move(done));
+      [first, last, bytes_max, hollow = hooks_.read_hollow](SimLogStore& store) {
+        auto read = store.read(first, last, bytes_max);
+        if (read && broker::any_hollow(*read)) {
+          hollow();
+        }
+        return read;
+      },
+      std::move(done));
 }
 
 void SimDiskThread::checkpoint(raft::Index index, CheckpointDone done) {

@@ -37,6 +37,10 @@ class SimDiskThread final : public broker::Disk {
     std::function<void(const std::expected<storage::IdRuns, storage::Error>&)> moved_ids;
     /// Runs were asked for ids, and had so many.
     std::function<void(std::size_t found)> asked_runs;
+    /// Entries that were read are hollow.
+    std::function<void()> read_hollow;
+    /// A file of the log was put in place of what it was made of, and so many bytes are given back.
+    std::function<void(std::uint64_t bytes)> rewritten;
     std::function<std::uint64_t()> steady_us;
   };
 
@@ -53,6 +57,10 @@ class SimDiskThread final : public broker::Disk {
   void read_snapshot(std::uint64_t number, std::uint64_t offset, std::size_t bytes_max, SnapshotDone done) override;
   void receive(raft::SnapshotPiece piece, PieceDone done) override;
   void drop_before(raft::Index index, WriteDone done) override;
+  [[nodiscard]] std::vector<storage::LogFile> log_files() const override { return store_.log_files(); }
+  [[nodiscard]] raft::Index hollow_to() const override { return store_.hollow_to(); }
+  void rewrite(raft::Index first, storage::KeepEntry keep, std::size_t bytes_max, RewriteDone done) override;
+  void finish_rewrite(RewrittenDone done) override;
   [[nodiscard]] raft::Index snapshot_index() const override { return store_.snapshot_index(); }
   [[nodiscard]] raft::Index first_index() const override { return store_.first_index(); }
   [[nodiscard]] storage::DiskSpace space() const override {
@@ -99,12 +107,16 @@ class SimDiskThread final : public broker::Disk {
   struct Drop {
     raft::Index index;
   };
+  struct Finish {
+    RewrittenDone done;
+    std::expected<std::uint64_t, storage::Error> given_back;
+  };
   struct Saving {
     storage::Checkpoint checkpoint;
     WriteDone done;
   };
   struct Job {
-    std::variant<broker::DiskWrite, Founding, Drop, Piece> what;
+    std::variant<broker::DiskWrite, Founding, Drop, Finish, Piece> what;
     WriteDone done;
     std::uint64_t since_us = 0;
   };
@@ -119,6 +131,7 @@ class SimDiskThread final : public broker::Disk {
   [[nodiscard]] static bool is_of_snapshot(const Job& job);
   [[nodiscard]] Result append(const std::deque<Job>& jobs);
   void receive(Piece& piece);
+  void finish(Finish& finish);
   [[nodiscard]] Result carry_out(std::deque<Job>& jobs);
   [[nodiscard]] std::uint64_t flush_us();
   [[nodiscard]] std::size_t step_count() const;

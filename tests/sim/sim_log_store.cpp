@@ -17,13 +17,17 @@ namespace {
 
 /// The newest two of so many runs become one.
 constexpr std::size_t kRunsMerged = 3;
+/// What an entry takes beside its data, and what a hollow one takes.
+constexpr std::uint64_t kRecordBytes = 24;
+constexpr std::uint64_t kHollowRecordBytes = 8;
 /// Several followers may be sent older snapshots while newer ones are made.
 constexpr std::size_t kMadeMax = 4;
 
 /// The same for the same content, in every life of the store; another for any other.
-[[nodiscard]] std::uint64_t number_of(std::uint64_t incarnation, raft::Index first, raft::Index last) {
+[[nodiscard]] std::uint64_t number_of(std::uint64_t incarnation, raft::Index first, raft::Index last,
+                                      std::uint64_t rewrites) {
   std::uint64_t number = incarnation;
-  for (const std::uint64_t word : {first.value, last.value}) {
+  for (const std::uint64_t word : {first.value, last.value, rewrites}) {
     number = (number ^ word) * 0x9e3779b97f4a7c15U;
     number ^= number >> 29U;
   }
@@ -260,7 +264,8 @@ const SimLogStore::Made& SimLogStore::newest_snapshot() {
   std::vector<storage::Checkpoint> checkpoints = disk_.checkpoints_;
   while (checkpoints.back().index > disk_.sendable()) checkpoints.pop_back();
   const storage::Checkpoint& newest = checkpoints.back();
-  const std::uint64_t number = number_of(disk_.identity_.incarnation, disk_.first_index_, newest.index);
+  const std::uint64_t number =
+      number_of(disk_.identity_.incarnation, disk_.first_index_, newest.index, disk_.rewrites_);
   const auto known = std::ranges::find(made_, number, [](const Made& made) { return made.snapshot.number; });
   if (known != made_.end()) return *known;
   const auto end = disk_.entries_.begin() + static_cast<std::ptrdiff_t>(newest.index.next() - disk_.first_index_);
@@ -322,7 +327,76 @@ void SimLogStore::install(const raft::Snapshot& snapshot) {
   disk_.received_.clear();
   disk_.incoming_ = {};
   disk_.whole_ = false;
+  disk_.hollow_to_ = {};
+  for (const raft::Entry& entry : disk_.entries_)
+    if (entry.command == raft::Command::hollow) disk_.hollow_to_ = entry.index;
   made_.clear();
+  rewriting_.reset();
+}
+
+// --- files that are written anew
+
+std::uint64_t SimLogStore::file_bytes(std::span<const raft::Entry> entries) {
+  std::uint64_t bytes = 0;
+  for (const raft::Entry& entry : entries)
+    bytes += entry.command == raft::Command::hollow ? kHollowRecordBytes : kRecordBytes + entry.data.size();
+  return bytes;
+}
+
+std::vector<storage::LogFile> SimLogStore::log_files() const {
+  std::vector<storage::LogFile> files;
+  const std::uint64_t before = disk_.first_index_.value - 1;
+  raft::Index first{(before + kEntriesInFile - 1) / kEntriesInFile * kEntriesInFile + 1};
+  for (; first + kEntriesInFile <= disk_.sendable_.next(); first = first + kEntriesInFile) {
+    const auto entries = std::span(disk_.entries_).subspan(first - disk_.first_index_, kEntriesInFile);
+    files.push_back({.first = first,
+                     .end = first + kEntriesInFile,
+                     .bytes = file_bytes(entries),
+                     .bytes_hollow = kEntriesInFile * kHollowRecordBytes});
+  }
+  return files;
+}
+
+std::expected<storage::RewriteAnswer, Error> SimLogStore::rewrite(raft::Index first, const storage::KeepEntry& keep,
+                                                                  std::size_t bytes_max) {
+  const auto files = log_files();
+  const auto file = std::ranges::find(files, first, &storage::LogFile::first);
+  if (file == files.end()) {
+    rewriting_.reset();
+    return storage::RewriteAnswer::refused;
+  }
+  if (!rewriting_ || rewriting_->file != *file) rewriting_ = Rewriting{.file = *file, .entries = {}};
+  std::vector<raft::Entry>& fresh = rewriting_->entries;
+  std::size_t bytes = 0;
+  while (fresh.size() < kEntriesInFile && bytes < bytes_max) {
+    const raft::Index index = first + fresh.size();
+    if (disk_.rotten_.contains(index))
+      return std::unexpected(Error{Errc::damaged, "index " + std::to_string(index.value) + " is rotten"});
+    fresh.push_back(disk_.entries_[index - disk_.first_index_]);
+    raft::Entry& entry = fresh.back();
+    bytes += kRecordBytes + entry.data.size();
+    if (entry.command != raft::Command::hollow && !keep(index, entry.command))
+      entry = {.index = index, .term = entry.term, .command = raft::Command::hollow, .checksum = 0, .data = {}};
+  }
+  if (fresh.size() < kEntriesInFile) return storage::RewriteAnswer::more;
+  if (file_bytes(fresh) * 4 <= file->bytes) return storage::RewriteAnswer::ready;
+  rewriting_.reset();
+  return storage::RewriteAnswer::refused;
+}
+
+std::expected<std::uint64_t, Error> SimLogStore::finish_rewrite() {
+  if (auto error = fault_before_writing()) return std::unexpected(std::move(*error));
+  std::uint64_t given_back = 0;
+  if (const auto ready = std::exchange(rewriting_, std::nullopt);
+      ready && ready->file.first >= disk_.first_index_ && step()) {
+    std::ranges::copy(ready->entries,
+                      disk_.entries_.begin() + static_cast<std::ptrdiff_t>(ready->file.first - disk_.first_index_));
+    disk_.hollow_to_ = std::max(disk_.hollow_to_, ready->file.end.prev());
+    ++disk_.rewrites_;
+    given_back = ready->file.bytes - file_bytes(ready->entries);
+  }
+  if (auto finished = done(); !finished) return std::unexpected(std::move(finished.error()));
+  return given_back;
 }
 
 std::expected<std::vector<raft::Entry>, Error> SimLogStore::read(raft::Index first, raft::Index last,
@@ -337,7 +411,8 @@ std::expected<std::vector<raft::Entry>, Error> SimLogStore::read(raft::Index fir
     if (disk_.rotten_.contains(index))
       return std::unexpected(Error{Errc::damaged, "index " + std::to_string(index.value) + " is rotten"});
     entries.push_back(disk_.entries_[index - disk_.first_index_]);
-    bytes += entries.back().data.size();
+    const bool is_hollow = entries.back().command == raft::Command::hollow;
+    bytes += is_hollow ? storage::kHollowBytes : entries.back().data.size();
     if (bytes >= bytes_max) break;
   }
   return entries;

@@ -77,6 +77,8 @@ class SimDisk {
   [[nodiscard]] raft::Index covered() const { return checkpoints_.empty() ? raft::Index{} : checkpoints_.back().index; }
   /// What the newest snapshot that can be sent covers; 0 = there is none.
   [[nodiscard]] raft::Index sendable() const { return sendable_; }
+  /// Entries up to here may be hollow; 0 = none is.
+  [[nodiscard]] raft::Index hollow_to() const { return hollow_to_; }
   /// Calls of append and found that were answered with success since the disk was made.
   [[nodiscard]] std::uint64_t writes_done() const { return writes_done_; }
 
@@ -96,6 +98,8 @@ class SimDisk {
   bool whole_ = false;       ///< it is all there, and in order
   std::uint64_t entries_in_use_ = 0;
   raft::Index sendable_;  ///< never falls: a file that is full stays full
+  raft::Index hollow_to_;
+  std::uint64_t rewrites_ = 0;  ///< so many changed what a snapshot is made of
   storage::DiskSpace space_ = storage::DiskSpace::enough;
   std::set<raft::Index> rotten_;
   std::set<raft::Index> rotten_checkpoints_;
@@ -108,6 +112,8 @@ class SimDisk {
 
 class SimLogStore final : public storage::LogStore {
  public:
+  static constexpr std::uint64_t kEntriesInFile = 16;
+
   /// `disk` must outlive the store. in_use, mismatch and damaged as with a real folder.
   [[nodiscard]] static std::expected<std::unique_ptr<SimLogStore>, storage::Error> open(SimDisk& disk,
                                                                                         const std::string& node_name);
@@ -136,6 +142,13 @@ class SimLogStore final : public storage::LogStore {
                                                                                    std::uint64_t offset,
                                                                                    std::size_t bytes_max) override;
   [[nodiscard]] std::expected<storage::PieceAnswer, storage::Error> receive(const raft::SnapshotPiece& piece) override;
+  /// As if each run of kEntriesInFile entries stood in a file of its own.
+  [[nodiscard]] std::vector<storage::LogFile> log_files() const override;
+  [[nodiscard]] raft::Index hollow_to() const override { return disk_.hollow_to_; }
+  [[nodiscard]] std::expected<storage::RewriteAnswer, storage::Error> rewrite(raft::Index first,
+                                                                              const storage::KeepEntry& keep,
+                                                                              std::size_t bytes_max) override;
+  [[nodiscard]] std::expected<std::uint64_t, storage::Error> finish_rewrite() override;
   [[nodiscard]] storage::DiskSpace space() const override { return disk_.space_; }
   [[nodiscard]] std::expected<std::vector<raft::Entry>, storage::Error> read(raft::Index first, raft::Index last,
                                                                              std::size_t bytes_max) const override;
@@ -160,9 +173,17 @@ class SimLogStore final : public storage::LogStore {
   };
   [[nodiscard]] const Made& newest_snapshot();
 
+  /// A file that is being written anew.
+  struct Rewriting {
+    storage::LogFile file;
+    std::vector<raft::Entry> entries;  ///< as far as it has come
+  };
+  [[nodiscard]] static std::uint64_t file_bytes(std::span<const raft::Entry> entries);
+
   SimDisk& disk_;
   raft::Recovered recovered_;
-  std::deque<Made> made_;                  ///< latest first
+  std::deque<Made> made_;  ///< latest first
+  std::optional<Rewriting> rewriting_;
   std::string failed_;                     ///< why the store writes no more; empty = it does
   std::optional<std::size_t> steps_left_;  ///< of the call under way, until the power goes
 };

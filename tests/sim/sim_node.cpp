@@ -106,6 +106,12 @@ SimDiskThread::Hooks SimNode::disk_hooks() {
                 ++(runs ? world_.history.coverage.id_moves : world_.history.coverage.failed_id_moves);
               },
           .asked_runs = [this](std::size_t found) { world_.history.coverage.ids_in_runs += found; },
+          .read_hollow = [this] { ++world_.history.coverage.hollow_reads; },
+          .rewritten =
+              [this](std::uint64_t bytes) {
+                world_.history.coverage.files_rewritten += bytes > 0 ? 1 : 0;
+                world_.history.note("rewrite", place_, image_->hollow_to().value, bytes);
+              },
           .steady_us = [this] { return clock_.steady_us(); }};
 }
 

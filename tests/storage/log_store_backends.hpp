@@ -39,6 +39,21 @@ class LmdbChainBackend {
   TempFolder folder_{Medium::memory};
 };
 
+/// Files of some twenty entries of 40 kB each.
+class LmdbFilesBackend {
+ public:
+  std::expected<std::unique_ptr<LogStore>, Error> open(const std::string& node = "n1") {
+    return LmdbLogStore::open({.folder = folder_ / "data",
+                               .node_name = node,
+                               .segment_bytes = std::uint64_t{1} << 20U,
+                               .durability = Durability::one_flush,
+                               .prepare_bytes_per_s = 0});
+  }
+
+ private:
+  TempFolder folder_{Medium::memory};
+};
+
 class SimBackend {
  public:
   std::expected<std::unique_ptr<LogStore>, Error> open(const std::string& node = "n1") {
@@ -91,6 +106,7 @@ class BackendNames {
   template <class T>
   static std::string GetName(int /*number*/) {
     if (std::is_same_v<T, LmdbChainBackend>) return "LmdbChain";
+    if (std::is_same_v<T, LmdbFilesBackend>) return "LmdbFiles";
     return std::is_same_v<T, LmdbBackend> ? "Lmdb" : "Sim";
   }
 };

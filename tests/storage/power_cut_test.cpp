@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/storage/disk_recorder.hpp"
+#include "tests/storage/rewrites.hpp"
 #include "tests/storage/sample.hpp"
 
 namespace weir::storage {
@@ -33,6 +34,7 @@ struct Step {
   std::vector<Index> checkpoints_before;
   std::vector<Index> checkpoints_after;
   std::optional<std::vector<raft::Entry>> installed;  ///< the log that a snapshot brought in place of `before`
+  std::optional<std::vector<raft::Entry>> rewritten;  ///< the log with what is left of a file of it
 };
 
 /// A leader of its own, and the snapshot it sends.
@@ -41,9 +43,16 @@ struct Leader {
   std::vector<raft::SnapshotPiece> pieces;
 };
 
+/// What a run is made of.
+enum class Mix : std::uint8_t {
+  usual = 1,     ///< mostly what Raft writes
+  rewrites = 2,  ///< every other step a file is written anew
+};
+
 struct Kind {
   Durability durability;
   std::uint64_t segment_bytes;  ///< small: every call rolls; larger: truncations happen inside of a file, too
+  Mix mix = Mix::usual;
 };
 
 class PowerCut : public testing::TestWithParam<Kind> {
@@ -60,7 +69,7 @@ class PowerCut : public testing::TestWithParam<Kind> {
 
   // The next call, as Raft could make it: nothing that was dropped is truncated.
   Step next_step(const std::vector<raft::Entry>& log, const raft::HardState& state, Index first) {
-    Step step{log, state, {}, {}, state, first, first, {}, {}, {}};
+    Step step{log, state, {}, {}, state, first, first, {}, {}, {}, {}};
     std::uint64_t from = log.size() + 1;
     if (below(3) == 0) {
       const std::uint64_t reach = below(4) == 0 ? 30 : 5;
@@ -129,6 +138,21 @@ class PowerCut : public testing::TestWithParam<Kind> {
     ++installs_;
   }
 
+  // One file of those that can be, of which some entries stay.
+  void rewrite_next(LmdbLogStore& store, Step& step) {
+    const std::uint64_t salt = below(1'000);
+    const KeepEntry keep = [salt](Index index, raft::Command) { return (index.value + salt) % 11 == 0; };
+    for (const LogFile& file : store.log_files()) {
+      if (write_anew(store, file, keep, 1 + below(200'000)) != RewriteAnswer::ready) continue;
+      const auto given_back = store.finish_rewrite();
+      ASSERT_TRUE(given_back.has_value()) << given_back.error().text;
+      step.rewritten = step.before;
+      hollow_out(*step.rewritten, file, keep);
+      ++rewrites_;
+      return;
+    }
+  }
+
   static void expect_checkpoints(const LmdbLogStore& store, const std::vector<raft::Entry>& log,
                                  const std::string& what) {
     for (const Index index : store.checkpoints()) {
@@ -171,6 +195,7 @@ class PowerCut : public testing::TestWithParam<Kind> {
     const raft::HardState state = store.recovered().hard_state;
     ASSERT_TRUE(state == step.state_before || state == step.state_after) << what;
     if (!is_installed && log == tail_of(step.before)) return;
+    if (step.rewritten && log == tail_of(*step.rewritten)) return;
     // Else a part of the step: truncated, and the first of its entries. Never without its term.
     ASSERT_EQ(state, step.state_after) << what;
     ASSERT_EQ(is_installed, step.installed.has_value()) << what;
@@ -229,6 +254,33 @@ class PowerCut : public testing::TestWithParam<Kind> {
     ASSERT_EQ(*store.read(next, Index{raft::kNumberLimit}, ~std::size_t{0}), more) << what;
   }
 
+  // Grows by files of some entries, most of which are written anew later, one of them before each further step.
+  void make_rewriting_step(LmdbLogStore& store, Step& step, std::uint64_t number) {
+    const Index last{step.before.size()};
+    const Index covered = step.checkpoints_before.empty() ? Index{} : step.checkpoints_before.back();
+    if (number % 2 == 1) {
+      ASSERT_NO_FATAL_FAILURE(rewrite_next(store, step));
+    } else if (number % 40 == 38) {
+      ASSERT_TRUE(store.drop_before(Index{step.before.size() / 2}).has_value());
+      step.checkpoints_after = store.checkpoints();
+    } else if (number % 6 == 4 && covered < last) {
+      ASSERT_NO_FATAL_FAILURE(save_next(store, step));
+    } else {
+      ASSERT_NO_FATAL_FAILURE(grow(store, step));
+    }
+  }
+
+  void grow(LmdbLogStore& store, Step& step) {
+    step.state_after = hard_state(std::max<std::uint64_t>(step.state_before.current_term.value, 1) + below(2));
+    const std::uint64_t from = step.before.size() + 1;
+    step.entries = entries(from, from + 2 + below(3), step.state_after.current_term.value, 20'000 + below(30'000));
+    step.write.truncate_from = Index{from};
+    step.write.hard_state = step.state_after;
+    LogWrite write{.hard_state = step.state_after, .truncate_from = {}, .entries = step.entries};
+    const auto done = append_one(store, write);
+    ASSERT_TRUE(done.has_value()) << done.error().text;
+  }
+
   // Mostly what Raft writes; now and then a checkpoint, the front that goes, a snapshot that takes the place of all.
   void make_step(LmdbLogStore& store, Step& step, std::uint64_t number) {
     constexpr std::uint64_t kLongEnough = 20;
@@ -236,6 +288,8 @@ class PowerCut : public testing::TestWithParam<Kind> {
     if (other && number >= next_install_) {
       next_install_ = number + 35;
       ASSERT_NO_FATAL_FAILURE(install_next(store, step));
+    } else if (other && number % 6 == 4) {
+      ASSERT_NO_FATAL_FAILURE(rewrite_next(store, step));
     } else if (other && number % 10 == 9) {
       ASSERT_TRUE(store.drop_before(Index{step.before.size() - 5}).has_value());
       step.checkpoints_after = store.checkpoints();
@@ -262,18 +316,19 @@ class PowerCut : public testing::TestWithParam<Kind> {
     Step next;
     for (std::uint64_t number = 0; number < kSteps; ++number) {
       next.write.truncate_from = Index{next.before.size() + 1};
-      make_step(store, next, number);
+      GetParam().mix == Mix::usual ? make_step(store, next, number) : make_rewriting_step(store, next, number);
       if (testing::Test::HasFatalFailure()) return steps;
       next.first_after = store.first_index();
       steps.push_back(next);
       recorder.mark(number);
-      next.before = next.installed.value_or(next.before);
+      next.before = next.installed.value_or(next.rewritten.value_or(next.before));
       next.before.resize(next.write.truncate_from->value - 1);
       next.before.insert(next.before.end(), next.entries.begin(), next.entries.end());
       next.state_before = next.state_after;
       next.first_before = next.first_after;
       next.checkpoints_before = next.checkpoints_after;
       next.installed.reset();
+      next.rewritten.reset();
       next.entries.clear();
       next.write.hard_state.reset();
     }
@@ -286,6 +341,7 @@ class PowerCut : public testing::TestWithParam<Kind> {
   std::size_t images_ = 0;
   std::size_t restored_ = 0;
   std::size_t installs_ = 0;
+  std::size_t rewrites_ = 0;
   std::uint64_t next_install_ = 35;  ///< or as soon as the log is long enough
 };
 
@@ -313,19 +369,28 @@ TEST_P(PowerCut, FAULTS27_FAULTS46_NothingAcknowledgedIsLostAtAnyMoment) {
     }
   }
   std::cout << images_ << " images, the scan needed in " << restored_ << ", " << ops.size() << " operations, "
-            << steps.size() << " steps, " << installs_ << " installs\n";
-  EXPECT_GE(installs_, 2U);
+            << steps.size() << " steps, " << installs_ << " installs, " << rewrites_ << " files rewritten\n";
   EXPECT_GE(images_ + 2, images_wanted());
+  if (GetParam().mix == Mix::rewrites) {
+    EXPECT_GE(rewrites_, 10U);
+    return;
+  }
+  EXPECT_GE(installs_, 2U);
   EXPECT_GT(restored_, GetParam().durability == Durability::one_flush ? images_ / 20 : 0);
 }
 
 constexpr std::uint64_t kSmall = LmdbLogStore::kSegmentBytesMin;
+constexpr std::uint64_t kMedium = std::uint64_t{1} << 19U;
 constexpr std::uint64_t kLarge = std::uint64_t{3} << 20U;
 INSTANTIATE_TEST_SUITE_P(Kinds, PowerCut,
                          testing::Values(Kind{Durability::two_flushes, kSmall}, Kind{Durability::two_flushes, kLarge},
-                                         Kind{Durability::one_flush, kSmall}, Kind{Durability::one_flush, kLarge}),
+                                         Kind{Durability::one_flush, kSmall}, Kind{Durability::one_flush, kLarge},
+                                         Kind{Durability::two_flushes, kMedium, Mix::rewrites},
+                                         Kind{Durability::one_flush, kMedium, Mix::rewrites}),
                          [](const auto& info) {
                            const bool one_flush = info.param.durability == Durability::one_flush;
+                           if (info.param.mix == Mix::rewrites)
+                             return std::string(one_flush ? "OneFlush" : "TwoFlushes") + "FilesRewritten";
                            return std::string(one_flush ? "OneFlush" : "TwoFlushes") +
                                   (info.param.segment_bytes == kSmall ? "SmallFiles" : "LargeFiles");
                          });

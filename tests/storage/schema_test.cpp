@@ -81,6 +81,46 @@ TEST(Schema, TheReadmesSealIsWhatIsWritten) {
   EXPECT_EQ(hex(encode_seal(sample_seal())), hex(example_in_readme("seal")));
 }
 
+SegmentHead rewritten_head() {
+  SegmentHead head = sample_seal().head;
+  head.rewritten = RewrittenEnd{.last_index = sample_seal().last_index, .chain = sample_seal().chain};
+  return head;
+}
+
+TEST(Schema, TheReadmesRewrittenHeadIsWhatIsWritten) {
+  EXPECT_EQ(hex(encode_segment_head(rewritten_head())), hex(example_in_readme("rewritten head")));
+}
+
+// A build that knows of no such file refuses it, and goes on with a folder that has none.
+TEST(Schema, OnlyTheHeadOfARewrittenFileHasVersion3) {
+  EXPECT_EQ(encode_segment_head(rewritten_head())[12], 3);
+  EXPECT_EQ(encode_segment_head(sample_seal().head)[12], 2);
+  EXPECT_EQ(example_chunk()[12], 2);
+  SegmentSeal seal = sample_seal();
+  seal.head = rewritten_head();
+  EXPECT_EQ(encode_seal(seal)[12], 2);
+}
+
+TEST(Schema, TheHeadAndTheSealOfARewrittenFileComeBackAsTheyWere) {
+  const auto head = decode_segment_head(encode_segment_head(rewritten_head()));
+  ASSERT_TRUE(head.has_value()) << head.error().text;
+  EXPECT_EQ(*head, rewritten_head());
+  SegmentSeal seal = sample_seal();
+  seal.head = rewritten_head();
+  const auto read = decode_seal(encode_seal(seal));
+  ASSERT_TRUE(read.has_value()) << read.error().text;
+  EXPECT_EQ(*read, seal);
+  EXPECT_NE(*read, sample_seal());
+}
+
+TEST(Schema, AHollowRecordIsTheOneThatAHollowEntryIsWrittenAs) {
+  raft::Entry hollow{Index{5}, Term{7}, raft::Command::hollow, 0, {}};
+  const std::string chunk = chunk_of({1, 3, Index{5}, Term{7}, 1, 2}, {hollow});
+  const auto view = ChunkView::verify(chunk);
+  ASSERT_TRUE(view.has_value()) << view.error().text;
+  EXPECT_EQ(view->body(), hollow_record(Term{7}));
+}
+
 TEST(Schema, AChunkIsReadAsItWasWritten) {
   const std::string chunk = example_chunk();
   const auto view = ChunkView::verify(chunk);

@@ -29,12 +29,15 @@ TEST(EntryChecksum, IsXxh3SeededWithTheCommand) {
   EXPECT_EQ(entry_checksum(raft::Command::publish, "weir"), XXH3_64bits_withSeed("weir", 4, 2));
   EXPECT_NE(entry_checksum(raft::Command::publish, "weir"), entry_checksum(raft::Command::dedup, "weir"));
   EXPECT_EQ(entry_checksum(raft::Command::noop, ""), 0U);
+  EXPECT_EQ(entry_checksum(raft::Command::hollow, ""), 0U);
 }
 
 TEST(EntryChecksum, HoldsOnlyForItsOwnData) {
   EXPECT_TRUE(checksum_holds(entry(1, 1, raft::Command::publish, "data")));
   EXPECT_TRUE(checksum_holds(entry(1, 1, raft::Command::noop, "")));
   EXPECT_TRUE(checksum_holds(entry(1, 1, raft::Command::topic, "")));
+  EXPECT_TRUE(checksum_holds(entry(1, 1, raft::Command::hollow, "")));
+  EXPECT_FALSE(checksum_holds(entry(1, 1, raft::Command::hollow, "data")));
   auto changed = entry(1, 1, raft::Command::publish, "data");
   changed.data = raft::Bytes::copy_of("date");
   EXPECT_FALSE(checksum_holds(changed));

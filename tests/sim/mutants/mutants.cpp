@@ -71,6 +71,8 @@ constexpr std::array kRows{
               "a checkpoint says that it covers an entry that was not applied yet"},
     MutantRow{"dropped_ahead", Mutant::dropped_ahead, Mistake::none,
               "the log is dropped to where the state of now needs it, not the snapshot that is sent"},
+    MutantRow{"hollowed_ahead", Mutant::hollowed_ahead, Mistake::none,
+              "files are rewritten by the floors of now, not by those of the snapshot that is sent"},
     MutantRow{"id_outlives_event", Mutant::id_outlives_event, Mistake::none,
               "an id below its topic's floor is a duplicate still"},
     MutantRow{"id_dies_early", Mutant::id_dies_early, Mistake::none,
