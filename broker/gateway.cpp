@@ -117,13 +117,14 @@ void Gateway::read(std::shared_ptr<const Selector> selector, ReadState from, Rea
 
 struct Gateway::Watch::State {
   asio::any_io_executor core;
+  std::weak_ptr<const bool> core_runs;
   Node& node;
   std::move_only_function<void()> woken;  ///< the reader's; empty once it has run or is not wanted any more
   std::optional<WaiterId> waiter;         ///< core strand
 };
 
 Gateway::Watch::~Watch() {
-  if (!state_ || !std::exchange(state_->woken, nullptr)) return;
+  if (!state_ || !std::exchange(state_->woken, nullptr) || state_->core_runs.expired()) return;
   asio::post(state_->core, [state = state_] {
     if (state->waiter) state->node.cancel(*std::exchange(state->waiter, std::nullopt));
   });
@@ -131,7 +132,7 @@ Gateway::Watch::~Watch() {
 
 Gateway::Watch Gateway::watch(std::shared_ptr<const Selector> selector, raft::Position after,
                               asio::any_io_executor reply_on, std::move_only_function<void()> woken) {
-  auto state = std::make_shared<Watch::State>(core_, node_, std::move(woken), std::nullopt);
+  auto state = std::make_shared<Watch::State>(core_, core_runs_, node_, std::move(woken), std::nullopt);
   asio::post(core_, [state, selector = std::move(selector), after, reply_on = std::move(reply_on)] {
     state->waiter = state->node.wait(*selector, after, [state, reply_on] {
       state->waiter.reset();

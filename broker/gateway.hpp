@@ -91,6 +91,8 @@ class Gateway {
 
  private:
   boost::asio::any_io_executor core_;
+  /// What is dropped when the core has gone has nobody to tell.
+  std::shared_ptr<const bool> core_runs_ = std::make_shared<const bool>(true);
   Node& node_;
 };
 

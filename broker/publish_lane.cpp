@@ -9,9 +9,17 @@ namespace weir::broker {
 namespace asio = boost::asio;
 
 void PublishLane::publish(raft::Bytes request, std::uint32_t timeout_ms, Done done) {
-  requests_.push_back({std::move(request), timeout_ms, std::move(done)});
-  // Behind the sockets that were found ready at the same time.
-  if (requests_.size() == 1) asio::post(net_, [self = shared_from_this()] { self->hand_over(); });
+  auto requests = requests_.lock();
+  if (!requests) {
+    requests = std::make_shared<Requests>();
+    requests_ = requests;
+    // Behind the sockets that were found ready at the same time.
+    asio::post(net_, [self = shared_from_this(), requests] {
+      self->requests_.reset();
+      asio::post(self->core_, [self, gathered = std::move(*requests)]() mutable { self->take(std::move(gathered)); });
+    });
+  }
+  requests->push_back({std::move(request), timeout_ms, std::move(done)});
 }
 
 asio::awaitable<wire::Outcome> PublishLane::publish(raft::Bytes request, std::uint32_t timeout_ms) {
@@ -24,13 +32,7 @@ asio::awaitable<wire::Outcome> PublishLane::publish(raft::Bytes request, std::ui
                                                                                   std::move(request));
 }
 
-void PublishLane::hand_over() {
-  asio::post(core_, [self = shared_from_this(), requests = std::exchange(requests_, {})]() mutable {
-    self->take(std::move(requests));
-  });
-}
-
-void PublishLane::take(std::vector<Request> requests) {
+void PublishLane::take(Requests requests) {
   for (Request& request : requests) {
     node_.publish(std::move(request.bytes), request.timeout_ms,
                   [self = shared_from_this(), done = std::move(request.done)](wire::Outcome outcome) mutable {
@@ -40,15 +42,19 @@ void PublishLane::take(std::vector<Request> requests) {
 }
 
 void PublishLane::answer(Done done, wire::Outcome outcome) {
-  answers_.push_back({std::move(done), std::move(outcome)});
-  // Behind the rest of the entry that was applied.
-  if (answers_.size() == 1) asio::post(core_, [self = shared_from_this()] { self->hand_back(); });
-}
-
-void PublishLane::hand_back() {
-  asio::post(net_, [answers = std::exchange(answers_, {})]() mutable {
-    for (Answer& each : answers) each.done(std::move(each.outcome));
-  });
+  auto answers = answers_.lock();
+  if (!answers) {
+    answers = std::make_shared<Answers>();
+    answers_ = answers;
+    // Behind the rest of the entry that was applied.
+    asio::post(core_, [self = shared_from_this(), answers] {
+      self->answers_.reset();
+      asio::post(self->net_, [gathered = std::move(*answers)]() mutable {
+        for (Answer& each : gathered) each.done(std::move(each.outcome));
+      });
+    });
+  }
+  answers->push_back({std::move(done), std::move(outcome)});
 }
 
 }  // namespace weir::broker

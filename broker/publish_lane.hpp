@@ -36,16 +36,18 @@ class PublishLane : public std::enable_shared_from_this<PublishLane> {
     wire::Outcome outcome;
   };
 
-  void hand_over();
-  void take(std::vector<Request> requests);
+  using Requests = std::vector<Request>;
+  using Answers = std::vector<Answer>;
+
+  void take(Requests requests);
   void answer(Done done, wire::Outcome outcome);
-  void hand_back();
 
   boost::asio::any_io_executor net_;
   boost::asio::any_io_executor core_;
   Node& node_;
-  std::vector<Request> requests_;  ///< net thread; the node bounds what it takes, a session what it has under way
-  std::vector<Answer> answers_;    ///< core strand
+  // What is being gathered belongs to the queue that will hand it over: if that is never run, nobody holds it.
+  std::weak_ptr<Requests> requests_;  ///< net thread; the node bounds what it takes, a session what it has under way
+  std::weak_ptr<Answers> answers_;    ///< core strand
 };
 
 }  // namespace weir::broker

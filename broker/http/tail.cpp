@@ -6,26 +6,27 @@
 namespace weir::broker::http {
 
 void Tail::read(const ReadState& from, ReadLimits limits, Done done) {
-  const auto same = std::ranges::find_if(
-      pending_, [&from, &limits](const auto& one) { return one.second.from == from && one.second.limits == limits; });
-  if (same != pending_.end()) {
-    same->second.answers.push_back(std::move(done));
+  std::erase_if(pending_, [](const auto& weak) { return weak.expired(); });
+  for (const auto& weak : pending_) {
+    const auto pending = weak.lock();
+    if (!pending || pending->answered || pending->from != from || pending->limits != limits) continue;
+    pending->answers.push_back(std::move(done));
     return;
   }
-  const std::uint64_t number = ++last_number_;
-  Pending& pending = pending_.emplace(number, Pending{from, limits, {}}).first->second;
-  pending.answers.push_back(std::move(done));
+  auto pending = std::make_shared<Pending>(from, limits);
+  pending->answers.push_back(std::move(done));
+  pending_.push_back(pending);
   gateway_.read(selector_, from, limits, net_,
-                [self = shared_from_this(), number](std::expected<ReadBatch, ReadError> batch) {
-                  self->answer(number, batch ? Result(std::make_shared<const ReadBatch>(*std::move(batch)))
-                                             : Result(std::unexpected(batch.error())));
+                [pending = std::move(pending)](std::expected<ReadBatch, ReadError> batch) {
+                  answer(*pending, batch ? Result(std::make_shared<const ReadBatch>(*std::move(batch)))
+                                         : Result(std::unexpected(batch.error())));
                 });
 }
 
-void Tail::answer(std::uint64_t number, const Result& result) {
-  // Those who are answered may come back at once.
-  auto pending = pending_.extract(number);
-  for (Done& done : pending.mapped().answers) done(result);
+void Tail::answer(Pending& pending, const Result& result) {
+  // Those who are answered may come back at once, and it is too late to join.
+  pending.answered = true;
+  for (Done& done : pending.answers) done(result);
 }
 
 Tail::Waiting Tail::wait(raft::Position after, Wake wake) {

@@ -47,10 +47,12 @@ class Tail : public std::enable_shared_from_this<Tail> {
   [[nodiscard]] Waiting wait(raft::Position after, Wake wake);
 
  private:
+  /// Belongs to whoever will answer it: a core that has stopped takes it along, and those who wait for it.
   struct Pending {
     ReadState from;
     ReadLimits limits;
     std::vector<Done> answers;
+    bool answered = false;
   };
   /// What the core was asked to tell.
   struct Watch {
@@ -58,13 +60,13 @@ class Tail : public std::enable_shared_from_this<Tail> {
     Gateway::Watch handle;
   };
 
-  void answer(std::uint64_t number, const Result& result);
+  static void answer(Pending& pending, const Result& result);
   void woken();
 
   Gateway& gateway_;
   boost::asio::any_io_executor net_;
   std::shared_ptr<const Selector> selector_;
-  std::map<std::uint64_t, Pending> pending_;
+  std::vector<std::weak_ptr<Pending>> pending_;
   std::map<std::uint64_t, Wake> waiting_;  ///< in order of arrival
   std::optional<Watch> watch_;
   std::uint64_t last_number_ = 0;

@@ -154,6 +154,16 @@ TEST_F(Tails, OneThatIsWokenMayEndTheWaitOfAnother) {
   EXPECT_EQ(woken, 1);
 }
 
+TEST_F(Tails, AWatchThatOutlivesTheCoreHasNobodyToTell) {
+  auto core = std::make_unique<boost::asio::io_context>(1);
+  auto another = std::make_unique<Gateway>(core->get_executor(), *alone.node);
+  std::optional<Gateway::Watch> watch(another->watch(std::make_shared<const Selector>(test::selector_of({"t"})),
+                                                     raft::Position{}, context.get_executor(), [] {}));
+  another.reset();
+  core.reset();
+  watch.reset();
+}
+
 TEST_F(Tails, OneThatIsBehindIsWokenThoughOthersWaitFurtherOn) {
   store("a");
   store("b");

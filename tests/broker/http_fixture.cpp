@@ -149,6 +149,7 @@ TestBroker::~TestBroker() {
   net_->join();
   core_->join();
   server_.reset();
+  gateway_.reset();
   node_.reset();
   ticker_.reset();
   core_.reset();  // what stands in its queue holds timers and frames of the other
