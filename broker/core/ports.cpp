@@ -4,6 +4,7 @@
 
 namespace weir::broker {
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): whoever has files keeps it.
 void Disk::rewrite(raft::Index first, storage::KeepEntry /*keep*/, std::size_t /*bytes_max*/, RewriteDone /*done*/) {
   WEIR_CHECK(false, first);
 }
