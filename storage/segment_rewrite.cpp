@@ -74,7 +74,7 @@ std::expected<std::unique_ptr<SegmentRewrite>, Error> SegmentRewrite::begin(Sour
 
 SegmentRewrite::SegmentRewrite(Source source, SegmentHead head, Env env)
     : source_(std::move(source)),
-      head_(std::move(head)),
+      head_(head),
       generation_(std::filesystem::path(env.path()).parent_path().string()),
       bytes_max_(source_.segment->env.used_bytes() / kWorthPart),
       path_(env.path()),
