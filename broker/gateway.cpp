@@ -36,16 +36,24 @@ asio::awaitable<wire::Outcome> Gateway::change_group(wire::GroupChange change, s
   });
 }
 
+namespace {
+
+/// `done`, but on `reply_on`.
+template <class Result>
+std::move_only_function<void(Result)> posted(asio::any_io_executor reply_on,
+                                             std::move_only_function<void(Result)> done) {
+  return [reply_on = std::move(reply_on), done = std::move(done)](Result result) mutable {
+    asio::post(reply_on, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+  };
+}
+
+}  // namespace
+
 void Gateway::change_group(wire::GroupChange change, std::uint32_t timeout_ms, asio::any_io_executor reply_on,
                            std::move_only_function<void(wire::Outcome)> done) {
-  asio::post(core_, [&node = node_, change = std::move(change), timeout_ms, reply_on = std::move(reply_on),
-                     done = std::move(done)]() mutable {
-    node.change_group(std::move(change), timeout_ms,
-                      [reply_on = std::move(reply_on), done = std::move(done)](wire::Outcome outcome) mutable {
-                        asio::post(reply_on, [done = std::move(done), outcome = std::move(outcome)]() mutable {
-                          done(std::move(outcome));
-                        });
-                      });
+  asio::post(core_, [&node = node_, change = std::move(change), timeout_ms,
+                     done = posted(std::move(reply_on), std::move(done))]() mutable {
+    node.change_group(std::move(change), timeout_ms, std::move(done));
   });
 }
 
@@ -65,53 +73,27 @@ asio::awaitable<std::expected<ReadBatch, ReadError>> Gateway::read(std::shared_p
       });
 }
 
-namespace {
-
-/// A reader that waits. The timer and `woken` belong to the reader's executor, the rest to the core.
-struct Wait {
-  explicit Wait(const asio::any_io_executor& reader) : timer(reader) {}
-  asio::steady_timer timer;
-  bool woken = false;
-  std::optional<WaiterId> waiter;  ///< core strand; none before and after it waits there
-};
-
-}  // namespace
-
 // One way out: the timer. An event and a cancellation both end the timer's wait; the latter through the coroutine's own
 // cancellation slot.
 asio::awaitable<Gateway::Woken> Gateway::wait(std::shared_ptr<const Selector> selector, raft::Position after,
                                               std::chrono::milliseconds timeout) {
   const asio::any_io_executor reader = co_await asio::this_coro::executor;
-  auto wait = std::make_shared<Wait>(reader);
-  wait->timer.expires_after(timeout);
-  asio::post(core_, [&node = node_, wait, selector = std::move(selector), after] {
-    wait->waiter = node.wait(*selector, after, [wait] {
-      wait->waiter.reset();
-      asio::post(wait->timer.get_executor(), [wait] {
-        wait->woken = true;
-        wait->timer.cancel();
-      });
-    });
+  bool woken = false;
+  asio::steady_timer timer(reader, timeout);
+  const Watch event = watch(std::move(selector), after, reader, [&woken, &timer] {
+    woken = true;
+    timer.cancel();
   });
-  co_await wait->timer.async_wait(asio::as_tuple(asio::use_awaitable));
-  if (wait->woken) co_return Woken::event;
-  asio::post(core_, [&node = node_, wait] {
-    if (wait->waiter) node.cancel(*std::exchange(wait->waiter, std::nullopt));
-  });
-  co_return Woken::timeout;
+  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return woken ? Woken::event : Woken::timeout;
 }
 
 void Gateway::read(std::shared_ptr<const Selector> selector, ReadState from, ReadLimits limits,
                    asio::any_io_executor reply_on,
                    std::move_only_function<void(std::expected<ReadBatch, ReadError>)> done) {
-  asio::post(core_, [&node = node_, selector = std::move(selector), from, limits, reply_on = std::move(reply_on),
-                     done = std::move(done)]() mutable {
-    node.read(
-        *selector, from, limits,
-        [reply_on = std::move(reply_on), done = std::move(done)](std::expected<ReadBatch, ReadError> batch) mutable {
-          asio::post(reply_on,
-                     [done = std::move(done), batch = std::move(batch)]() mutable { done(std::move(batch)); });
-        });
+  asio::post(core_, [&node = node_, selector = std::move(selector), from, limits,
+                     done = posted(std::move(reply_on), std::move(done))]() mutable {
+    node.read(*selector, from, limits, std::move(done));
   });
 }
 

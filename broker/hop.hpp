@@ -15,6 +15,16 @@
 
 namespace weir::broker {
 
+/// Calls `start` with a callback for the result, which is to be called later, on the coroutine's own executor.
+template <class Result, class Start>
+boost::asio::awaitable<Result> call_and_wait(Start start) {
+  return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(Result)>(
+      [start = std::move(start)](auto handler) mutable {
+        start([handler = std::move(handler)](Result result) mutable { std::move(handler)(std::move(result)); });
+      },
+      boost::asio::use_awaitable);
+}
+
 /// Runs `start` on `there` with a callback for the result; the coroutine resumes on its own executor. No work is
 /// tracked: whoever runs the executors keeps them running until their coroutines have ended.
 template <class Result, class Start>

@@ -1,9 +1,9 @@
 #include "broker/publish_lane.hpp"
 
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
+
+#include "broker/hop.hpp"
 
 namespace weir::broker {
 namespace asio = boost::asio;
@@ -23,13 +23,10 @@ void PublishLane::publish(raft::Bytes request, std::uint32_t timeout_ms, Done do
 }
 
 asio::awaitable<wire::Outcome> PublishLane::publish(raft::Bytes request, std::uint32_t timeout_ms) {
-  auto begin = [self = shared_from_this(), timeout_ms](auto handler, raft::Bytes bytes) {
-    self->publish(std::move(bytes), timeout_ms, [handler = std::move(handler)](wire::Outcome outcome) mutable {
-      std::move(handler)(std::move(outcome));
-    });
-  };
-  return asio::async_initiate<const asio::use_awaitable_t<>, void(wire::Outcome)>(std::move(begin), asio::use_awaitable,
-                                                                                  std::move(request));
+  return call_and_wait<wire::Outcome>(
+      [self = shared_from_this(), request = std::move(request), timeout_ms](auto done) mutable {
+        self->publish(std::move(request), timeout_ms, std::move(done));
+      });
 }
 
 void PublishLane::take(Requests requests) {

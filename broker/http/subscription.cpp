@@ -1,9 +1,8 @@
 #include "broker/http/subscription.hpp"
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "broker/hop.hpp"
 #include "broker/http/barrier.hpp"
 #include "broker/http/cursor.hpp"
 #include "broker/http/json_text.hpp"
@@ -156,13 +155,8 @@ Subscription::Subscription(std::shared_ptr<Shard> shard, ReadPlan plan, const Re
       applied_(start.last_position) {}
 
 asio::awaitable<std::expected<Step, Problem>> Subscription::next(std::uint64_t events, std::size_t bytes) {
-  auto begin = [this, events, bytes](auto handler) {
-    read(events, bytes, [handler = std::move(handler)](std::expected<Step, Problem> step) mutable {
-      std::move(handler)(std::move(step));
-    });
-  };
-  return asio::async_initiate<const asio::use_awaitable_t<>, void(std::expected<Step, Problem>)>(std::move(begin),
-                                                                                                 asio::use_awaitable);
+  return call_and_wait<std::expected<Step, Problem>>(
+      [self = shared_from_this(), events, bytes](auto done) { self->read(events, bytes, std::move(done)); });
 }
 
 void Subscription::read(std::uint64_t events, std::size_t bytes, StepDone done) {
